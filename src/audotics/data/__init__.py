@@ -1,0 +1,1 @@
+"""Listening data: the schema, importers, the Dataset folder, splits and the index-space Corpus."""

@@ -1,0 +1,120 @@
+"""Interactions: which listener played which tracks how often, as arrays in listener order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from audotics.domain import FloatArray, IndexArray, TimeArray
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """User-track pairs in compressed rows; one row is one listener's (or one query's) history.
+
+    Args:
+        indptr: ``[n_rows + 1]``, where each row starts.
+        track_index: ``[n_pairs]``, oldest interaction of a row first where order is known, else by index.
+        plays: ``[n_pairs]``, how often; 1 where the data does not count.
+        last_at: ``[n_pairs]``, time of the last play in UTC microseconds, the place in the listener's
+            own order where there are no times, or 0 everywhere (see ``ordered``).
+        n_tracks: Size of the track vocabulary.
+        ordered: Whether ``last_at`` (and so the order inside a row) means anything.
+    """
+
+    indptr: TimeArray
+    track_index: IndexArray
+    plays: FloatArray
+    last_at: TimeArray
+    n_tracks: int
+    ordered: bool
+
+    @property
+    def n_rows(self) -> int:
+        """How many listeners or queries."""
+        return len(self.indptr) - 1
+
+    @property
+    def n_pairs(self) -> int:
+        """How many user-track pairs."""
+        return len(self.track_index)
+
+    @property
+    def row_index(self) -> IndexArray:
+        """``[n_pairs]``: the row that each pair belongs to."""
+        return np.repeat(np.arange(self.n_rows, dtype=np.int32), self.lengths)
+
+    @property
+    def lengths(self) -> TimeArray:
+        """``[n_rows]``: tracks per row."""
+        return np.diff(self.indptr)
+
+    def matrix(self, values: FloatArray | None = None) -> sparse.csr_matrix:
+        """The pairs as a sparse matrix ``[n_rows, n_tracks]``, with ``values`` (default: 1) for each pair.
+
+        Indices inside a row are in the order of this object, so they are not sorted.
+        """
+        data = np.ones(self.n_pairs, dtype=np.float32) if values is None else values
+        return sparse.csr_matrix((data, self.track_index, self.indptr), shape=(self.n_rows, self.n_tracks))
+
+    def rows(self, chosen: IndexArray | TimeArray) -> Interactions:
+        """The given rows in the given order; -1 gives an empty row."""
+        chosen = np.asarray(chosen, dtype=np.int64)
+        known = chosen >= 0
+        safe = np.where(known, chosen, 0)
+        empty = self.n_rows == 0
+        lengths = np.zeros(len(chosen), np.int64) if empty else np.where(known, self.lengths[safe], 0)
+        starts = np.zeros(len(chosen), np.int64) if empty else self.indptr[safe]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        take = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return Interactions(
+            indptr, self.track_index[take], self.plays[take], self.last_at[take], self.n_tracks, self.ordered
+        )
+
+    def latest(self, n: int) -> IndexArray:
+        """The last ``n`` tracks of each row ``[n_rows, n]``, newest last, padded with -1 on the left."""
+        out = np.full((self.n_rows, n), -1, dtype=np.int32)
+        from_end = np.repeat(self.indptr[1:], self.lengths) - np.arange(self.n_pairs) - 1
+        keep = from_end < n
+        out[self.row_index[keep], n - 1 - from_end[keep]] = self.track_index[keep]
+        return out
+
+    @classmethod
+    def from_histories(cls, histories: Sequence[Sequence[int]], n_tracks: int) -> Interactions:
+        """Raw histories (track indices, oldest first, repeats allowed) as rows; unknown (-1) tracks are dropped."""
+        lengths = [len(history) for history in histories]
+        frame = pl.DataFrame(
+            {
+                "user_index": np.repeat(np.arange(len(histories), dtype=np.int32), lengths),
+                "track_index": np.array([t for history in histories for t in history], dtype=np.int32),
+                "plays": np.ones(sum(lengths), np.float32),
+                "at": np.concatenate(
+                    [np.arange(n, dtype=np.int64) for n in lengths] or [np.zeros(0, np.int64)]
+                ),
+            }
+        )
+        return cls.from_events(
+            frame.filter(pl.col("track_index") >= 0), len(histories), n_tracks, ordered=True
+        )
+
+    @classmethod
+    def from_events(cls, events: pl.DataFrame, n_rows: int, n_tracks: int, *, ordered: bool) -> Interactions:
+        """Aggregate a table with columns user_index, track_index, plays and at (int64) into pairs."""
+        pairs = (
+            events.group_by("user_index", "track_index")
+            .agg(pl.col("plays").sum(), pl.col("at").max())
+            .sort("user_index", "at", "track_index")
+        )
+        counts = np.bincount(pairs["user_index"].to_numpy(), minlength=n_rows)
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            pairs["track_index"].to_numpy().astype(np.int32),
+            pairs["plays"].to_numpy().astype(np.float32),
+            pairs["at"].to_numpy().astype(np.int64),
+            n_tracks,
+            ordered,
+        )

@@ -1,0 +1,73 @@
+"""Every error Audotics raises on purpose, in one tree.
+
+    AudoticsError                  catch this to catch them all
+    ├── BadInputError              what the caller gave cannot be used           exit code 2
+    │   ├── MissingExtraError      an optional dependency is not installed
+    │   └── NotFittedError         a component was used before `fit`
+    ├── DamagedError               a stored file is not what its manifest says   exit code 3
+    └── RefusedError               a gate or a check said no                     exit code 3
+
+Every message says what is wrong, where, and what to do about it. Anything else that
+reaches the command line is a bug (exit code 1).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AudoticsError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        what: What is wrong, one sentence without a full stop.
+        where: The file, line, column or setting concerned.
+        remedy: What the caller can do about it.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        super().__init__(what, where, remedy)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.remedy}" if self.remedy else text
+
+
+class BadInputError(AudoticsError):
+    """What the caller gave (a file, an option, an argument) cannot be used."""
+
+    exit_code = 2
+
+
+class MissingExtraError(BadInputError):
+    """A feature needs an optional dependency that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the optional dependency group '{extra}'",
+            remedy=f"Install it with: pip install 'audotics[{extra}]'",
+        )
+
+
+class NotFittedError(BadInputError):
+    """A component was used before it learned anything."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__(f"{component} is not fitted yet", remedy="Call `fit` first")
+
+
+class DamagedError(AudoticsError):
+    """A stored file is missing, changed or from a newer schema than this code reads."""
+
+    exit_code = 3
+
+
+class RefusedError(AudoticsError):
+    """A gate or a check said no; nothing was changed."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""The scikit-learn layer: what is made of tracks, listeners and context."""

@@ -1,0 +1,1 @@
+"""Rankers: order the candidates of a query; the deep one and its rivals."""

@@ -1,0 +1,1 @@
+"""Candidates, ranking and rules as one object, used offline and online."""

@@ -1,0 +1,1 @@
+"""Versions and aliases on disk; knows files only."""

@@ -1,0 +1,1 @@
+"""Retrievers: each proposes tracks for a query, with a score."""

@@ -1,0 +1,129 @@
+"""What every retriever can do, and how it says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from audotics.data.corpus import Corpus
+from audotics.data.queries import QueryBatch
+from audotics.domain import FloatArray, IndexArray
+
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+"""Learned state: plain arrays by name, saved as ``.npy`` and memory-mapped when loaded."""
+
+
+class RetrieverConfig(BaseModel):
+    """Base of retriever settings: frozen, validated, printed into the version's manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting searched over a few values."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A setting searched between two bounds."""
+
+    low: float
+    high: float
+    log: bool = False
+    integer: bool = False
+
+
+SearchSpace: TypeAlias = Mapping[str, Choice | Range]
+"""Which fields of a configuration tuning may change, and where it looks."""
+
+
+class Evidence(StrEnum):
+    """What a retriever's score for a track rests on."""
+
+    TRACK = "track"
+    """Another track of the history (`Explanation.cause` is its index)."""
+    TERM = "term"
+    """A shared artist, album, genre or tag (`Explanation.term`)."""
+    HEARD = "heard"
+    """The listener has played this very track."""
+    POPULAR = "popular"
+    """Many listeners play it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one retriever raised one track: the largest single contribution to its score."""
+
+    evidence: Evidence
+    cause: int = -1
+    term: str = ""
+
+
+class Retriever(Protocol):
+    """Scores every track of the vocabulary for a batch of queries, known listeners or raw histories alike.
+
+    The constructor only stores the configuration; `fit` learns and returns self; `arrays` gives
+    the learned state. A second `fit` forgets the first. The score of a query depends on its
+    history and context only, so a history never seen in training is answered the same way.
+    """
+
+    name: ClassVar[str]
+    space: ClassVar[SearchSpace]
+
+    @property
+    def config(self) -> RetrieverConfig:
+        """The settings in force."""
+        ...
+
+    @classmethod
+    def applies_to(cls, corpus: Corpus) -> bool:
+        """Whether the data has what this retriever needs (order, content, times)."""
+        ...
+
+    def fit(self, corpus: Corpus) -> Self:
+        """Learn from the corpus."""
+        ...
+
+    def score(self, batch: QueryBatch) -> FloatArray:
+        """Scores ``[batch, n_tracks]``, higher is better, always finite; 0 where nothing speaks for a track.
+
+        The array is fresh and may be changed by the caller.
+        """
+        ...
+
+    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        """Why each query's track ``[batch]`` scored; None where nothing speaks for it."""
+        ...
+
+    def arrays(self) -> Arrays:
+        """The learned state; strings as fixed-width unicode arrays, never objects."""
+        ...
+
+    @classmethod
+    def from_arrays(cls, config: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Fitted again from what ``config.model_dump()`` and `arrays` gave (arrays may be memory-mapped)."""
+        ...
+
+
+def top_k(scores: FloatArray, k: int) -> IndexArray:
+    """Indices of the ``k`` best per row ``[batch, k]``, best first, ties by lower index, -1 where -inf."""
+    n = scores.shape[1]
+    k = min(k, n)
+    part = (
+        np.argpartition(-scores, k - 1, axis=1)[:, :k] if k < n else np.tile(np.arange(n), (len(scores), 1))
+    )
+    part = np.sort(part, axis=1)
+    values = np.take_along_axis(scores, part, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    best = np.take_along_axis(part, order, axis=1)
+    best[np.take_along_axis(values, order, axis=1) == -np.inf] = -1
+    return best.astype(np.int32)

@@ -1,0 +1,1 @@
+"""A music service with known truth, for tests and demonstrations."""

@@ -1,0 +1,1 @@
+"""From a Dataset to a published version."""
