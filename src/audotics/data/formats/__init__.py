@@ -1,0 +1,63 @@
+"""The formats by name; the module of a format is imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from audotics.data.formats.protocol import Format
+from audotics.errors import BadInputError
+
+_MODULES = {
+    "hetrec-lastfm": "hetrec_lastfm",
+    "lastfm-1k": "lastfm_1k",
+    "lastfm-360k": "lastfm_360k",
+    "taste-profile": "taste_profile",
+    "adjacency": "adjacency",
+    "playlist-csv": "playlist_csv",
+    "mpd": "mpd",
+    "listenbrainz": "listenbrainz",
+    "spotify-history": "spotify_history",
+    "yambda": "yambda",
+    "movielens": "movielens",
+    "parquet": "parquet",
+    "jsonl": "jsonl",
+    "csv": "csv",
+}
+"""Module of each format, named sets before the generic ones: the order in which `detect` asks."""
+
+FORMAT_NAMES = ("auto", *_MODULES)
+"""What ``--format`` accepts."""
+
+
+def get_format(name: str) -> Format:
+    """The format called ``name``.
+
+    Raises:
+        BadInputError: There is no such format.
+    """
+    if name not in _MODULES:
+        raise BadInputError(
+            f"there is no format {name!r}",
+            where="--format",
+            remedy=f"Choose one of {', '.join(FORMAT_NAMES)}",
+        )
+    found: Format = import_module(f"{__name__}.{_MODULES[name]}").FORMAT
+    return found
+
+
+def detect(source: Path) -> Format:
+    """The first format that recognises ``source``.
+
+    Raises:
+        BadInputError: None does.
+    """
+    for name in _MODULES:
+        candidate = get_format(name)
+        if candidate.detects(source):
+            return candidate
+    raise BadInputError(
+        "no known format recognises this source",
+        where=str(source),
+        remedy=f"Name it with --format: {', '.join(_MODULES)}",
+    )
