@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
@@ -61,7 +63,7 @@ class Interactions:
         data = np.ones(self.n_pairs, dtype=np.float32) if values is None else values
         return sparse.csr_matrix((data, self.track_index, self.indptr), shape=(self.n_rows, self.n_tracks))
 
-    def rows(self, chosen: IndexArray | TimeArray) -> Interactions:
+    def rows(self, chosen: npt.NDArray[np.integer[Any]]) -> Interactions:
         """The given rows in the given order; -1 gives an empty row."""
         chosen = np.asarray(chosen, dtype=np.int64)
         known = chosen >= 0
@@ -75,6 +77,20 @@ class Interactions:
             indptr, self.track_index[take], self.plays[take], self.last_at[take], self.n_tracks, self.ordered
         )
 
+    def replaced(self, places: Sequence[int], others: Interactions) -> Interactions:
+        """The same rows, with row ``places[i]`` replaced by row ``i`` of ``others``."""
+        both = Interactions(
+            np.concatenate([self.indptr, self.indptr[-1] + others.indptr[1:]]),
+            np.concatenate([self.track_index, others.track_index]),
+            np.concatenate([self.plays, others.plays]),
+            np.concatenate([self.last_at, others.last_at]),
+            self.n_tracks,
+            self.ordered,
+        )
+        chosen = np.arange(self.n_rows)
+        chosen[np.asarray(places, dtype=np.int64)] = self.n_rows + np.arange(others.n_rows)
+        return both.rows(chosen)
+
     def latest(self, n: int) -> IndexArray:
         """The last ``n`` tracks of each row ``[n_rows, n]``, newest last, padded with -1 on the left."""
         out = np.full((self.n_rows, n), -1, dtype=np.int32)
@@ -85,7 +101,7 @@ class Interactions:
 
     @classmethod
     def from_histories(cls, histories: Sequence[Sequence[int]], n_tracks: int) -> Interactions:
-        """Raw histories (track indices, oldest first, repeats allowed) as rows; unknown (-1) tracks are dropped."""
+        """Raw histories (track indices, oldest first, repeats allowed) as rows; unknown (-1) is dropped."""
         lengths = [len(history) for history in histories]
         frame = pl.DataFrame(
             {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from audotics.data.interactions import Interactions
 from audotics.domain import IndexArray, TimeArray
@@ -38,13 +40,16 @@ class QueryBatch:
 
     def part(self, start: int, stop: int) -> QueryBatch:
         """Queries ``start`` to ``stop``, for working block by block in bounded memory."""
-        rows = np.arange(start, min(stop, self.size))
+        return self.take(np.arange(start, min(stop, self.size)))
+
+    def take(self, rows: npt.NDArray[np.integer[Any]]) -> QueryBatch:
+        """The given queries in the given order, repeats allowed."""
         return QueryBatch(
             self.histories.rows(rows),
             self.user_index[rows],
             self.at[rows],
-            self.device[start:stop],
-            self.country[start:stop],
+            tuple(self.device[row] for row in rows.tolist()),
+            tuple(self.country[row] for row in rows.tolist()),
         )
 
     @classmethod

@@ -1,0 +1,100 @@
+"""Candidate generation: the union of what every retriever proposes, with every retriever's score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audotics.data.queries import QueryBatch
+from audotics.domain import PADDING, BoolArray, Candidates, FloatArray, IndexArray, Mode
+from audotics.retrieval.protocol import Retriever, top_k
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which tracks may be proposed.
+
+    Args:
+        mode: ``[batch]`` array of `Mode`: discover leaves heard tracks out, familiar keeps nothing else.
+        excluded: For each query the track indices that must not appear.
+    """
+
+    mode: tuple[Mode, ...]
+    excluded: tuple[IndexArray, ...]
+
+    @classmethod
+    def everything_unheard(cls, size: int) -> Allowed:
+        """Discover mode for every query, no exclusions."""
+        return cls((Mode.DISCOVER,) * size, (np.zeros(0, np.int32),) * size)
+
+    def part(self, start: int, stop: int) -> Allowed:
+        """Queries ``start`` to ``stop``."""
+        return Allowed(self.mode[start:stop], self.excluded[start:stop])
+
+    def mask(self, batch: QueryBatch) -> BoolArray:
+        """``[batch, n_tracks]``: True where a track must not be proposed."""
+        histories = batch.histories
+        heard = np.zeros((batch.size, histories.n_tracks), dtype=np.bool_)
+        heard[histories.row_index, histories.track_index] = True
+        familiar = np.array([mode is Mode.FAMILIAR for mode in self.mode], dtype=np.bool_)
+        mixed = np.array([mode is Mode.MIX for mode in self.mode], dtype=np.bool_)
+        heard[familiar] = ~heard[familiar]
+        heard[mixed] = False
+        for row, tracks in enumerate(self.excluded):
+            heard[row, tracks] = True
+        return heard
+
+
+class CandidateGenerator:
+    """Asks every retriever for its best tracks and joins the answers.
+
+    Args:
+        retrievers: Fitted retrievers.
+        per_retriever: How many tracks each retriever proposes for a query.
+    """
+
+    def __init__(self, retrievers: Sequence[Retriever], per_retriever: int) -> None:
+        self.retrievers = tuple(retrievers)
+        self.per_retriever = per_retriever
+
+    def generate(self, batch: QueryBatch, allowed: Allowed) -> Candidates:
+        """Candidates for one block of queries (memory: batch x n_tracks x n_retrievers floats)."""
+        forbidden = allowed.mask(batch)
+        scored: list[FloatArray] = []
+        lists: list[IndexArray] = []
+        for retriever in self.retrievers:
+            scores = retriever.score(batch)
+            scores[forbidden] = -np.inf
+            lists.append(top_k(scores, self.per_retriever))
+            scored.append(scores)
+        track_index = union(np.concatenate(lists, axis=1))
+        safe = np.maximum(track_index, 0)
+        present = track_index != PADDING
+        values = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in scored], axis=2)
+        values[~present] = 0.0
+        ranks = np.stack([_ranks(best, safe, batch.histories.n_tracks) for best in lists], axis=2)
+        return Candidates(track_index, values, ranks, tuple(r.name for r in self.retrievers))
+
+
+def union(lists: IndexArray) -> IndexArray:
+    """Distinct track indices of each row ``[batch, width]``, ascending, padded with -1 at the end."""
+    ordered = np.sort(lists, axis=1)
+    repeated = np.zeros(ordered.shape, dtype=np.bool_)
+    repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    ordered[repeated | (ordered == PADDING)] = np.iinfo(np.int32).max
+    ordered.sort(axis=1)
+    width = int((ordered != np.iinfo(np.int32).max).sum(axis=1).max(initial=1))
+    distinct = ordered[:, :width]
+    distinct[distinct == np.iinfo(np.int32).max] = PADDING
+    return distinct
+
+
+def _ranks(best: IndexArray, wanted: IndexArray, n_tracks: int) -> FloatArray:
+    """Rank of each wanted track in a retriever's list ``best [batch, n]``; n + 1 where it is not in it."""
+    n = best.shape[1]
+    places = np.full((len(best), n_tracks + 1), n + 1, dtype=np.int32)
+    # Padding (-1) writes to the spare last column.
+    np.put_along_axis(places, np.where(best == PADDING, n_tracks, best), np.arange(1, n + 1)[None, :], axis=1)
+    return np.take_along_axis(places, wanted, axis=1).astype(np.float32)

@@ -1,0 +1,153 @@
+"""Recommender: candidates, ranking and slate in one vectorised object, the same offline and online."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from audotics.data.interactions import Interactions
+from audotics.data.queries import NO_TIME, QueryBatch
+from audotics.data.vocabulary import Vocabulary
+from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray, Query, Slate
+from audotics.ranking.protocol import Ranker
+from audotics.recommender.candidates import Allowed, CandidateGenerator
+from audotics.recommender.ranking_features import FeatureAssembler
+from audotics.recommender.reasons import Explainer
+
+BLOCK_FLOATS = 1 << 23
+"""Queries are answered in blocks so that one retriever's scores take at most 32 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Ranked tracks of a batch in index space.
+
+    Args:
+        track_index: ``[batch, k]``, best first, padded with -1.
+        scores: ``[batch, k]``, the ranker's, -inf where padded.
+        source: ``[batch, k]``, number of the retriever that argued most for each track.
+    """
+
+    track_index: IndexArray
+    scores: FloatArray
+    source: IndexArray
+
+
+class Recommender:
+    """Answers queries with slates.
+
+    Args:
+        users: Listeners known to training.
+        tracks: Tracks that can be recommended.
+        histories: ``[n_users, n_tracks]`` what training knows each listener has heard.
+        track_table: Catalogue in index order, for names and reasons.
+        generator: Candidate generator over fitted retrievers.
+        assembler: Fitted ranking features.
+        ranker: Fitted ranker.
+        model_version: Name of the version this was loaded from, empty before publishing.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: Vocabulary,
+        tracks: Vocabulary,
+        histories: Interactions,
+        track_table: pl.DataFrame,
+        generator: CandidateGenerator,
+        assembler: FeatureAssembler,
+        ranker: Ranker,
+        model_version: str = "",
+    ) -> None:
+        self.users = users
+        self.tracks = tracks
+        self.histories = histories
+        self.track_table = track_table
+        self.generator = generator
+        self.assembler = assembler
+        self.ranker = ranker
+        self.model_version = model_version
+
+    def recommend(self, queries: Sequence[Query]) -> list[Slate]:
+        """Answer each query with its best ``k`` tracks and a reason for each."""
+        slates: list[Slate] = []
+        for start, stop in self._blocks(len(queries)):
+            asked = queries[start:stop]
+            batch, allowed = self.encode(asked)
+            answers = self.answer(batch, allowed, max(query.k for query in asked))
+            slates.extend(self._slates(asked, batch, answers))
+        return slates
+
+    def recommend_indices(self, batch: QueryBatch, allowed: Allowed, k: int) -> IndexArray:
+        """Best ``k`` tracks of each query ``[batch, k]`` without reasons, for evaluation and batch scoring."""
+        parts = [
+            self.answer(batch.part(start, stop), allowed.part(start, stop), k).track_index
+            for start, stop in self._blocks(batch.size)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, k), np.int32)
+
+    def answer(self, batch: QueryBatch, allowed: Allowed, k: int) -> Answers:
+        """Candidates, ranking and the best ``k`` for one block of queries."""
+        candidates = self.generator.generate(batch, allowed)
+        inputs = self.assembler.assemble(batch, candidates)
+        scores = self.ranker.score(inputs)
+        # Ties go to the lower index, so the answer does not depend on the block it was computed in.
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        best = np.take_along_axis(candidates.track_index, order, axis=1)
+        taken = np.take_along_axis(scores, order, axis=1)
+        source = np.take_along_axis(self.assembler.strongest_retriever(inputs), order, axis=1)
+        return Answers(_padded(best, k, PADDING), _padded(taken, k, -np.inf), _padded(source, k, PADDING))
+
+    def encode(self, queries: Sequence[Query]) -> tuple[QueryBatch, Allowed]:
+        """Queries in index space; unknown ids of a raw history are left out."""
+        user_index = self.users.indices([query.user_id or "" for query in queries])
+        histories = self.histories.rows(user_index)
+        given = [row for row, query in enumerate(queries) if query.history is not None]
+        if given:
+            raw = [self.tracks.indices(queries[row].history or ()).tolist() for row in given]
+            histories = histories.replaced(given, Interactions.from_histories(raw, self.histories.n_tracks))
+        batch = QueryBatch(
+            histories=histories,
+            user_index=user_index,
+            at=np.array([_microseconds(query) for query in queries], dtype=np.int64),
+            device=tuple(query.context.device for query in queries),
+            country=tuple(query.context.country for query in queries),
+        )
+        excluded = []
+        for query in queries:
+            known = self.tracks.indices(query.exclude)
+            excluded.append(known[known >= 0])
+        return batch, Allowed(tuple(query.mode for query in queries), tuple(excluded))
+
+    def _slates(self, queries: Sequence[Query], batch: QueryBatch, answers: Answers) -> Iterator[Slate]:
+        explainer = Explainer(self.generator.retrievers, self.track_table)
+        reasons = explainer.phrases(batch, answers.track_index, answers.source)
+        names = [retriever.name for retriever in self.generator.retrievers]
+        for row, query in enumerate(queries):
+            shown: BoolArray = answers.track_index[row, : query.k] != PADDING
+            chosen = answers.track_index[row, : query.k][shown]
+            yield Slate(
+                user_id=query.user_id,
+                track_ids=tuple(self.tracks.ids[i] for i in chosen.tolist()),
+                scores=answers.scores[row, : query.k][shown],
+                sources=tuple(names[i] for i in answers.source[row, : query.k][shown].tolist()),
+                reasons=tuple(reasons[row][: len(chosen)]),
+            )
+
+    def _blocks(self, n_queries: int) -> Iterator[tuple[int, int]]:
+        size = max(1, BLOCK_FLOATS // max(1, self.histories.n_tracks))
+        for start in range(0, n_queries, size):
+            yield start, min(start + size, n_queries)
+
+
+def _padded(values: np.ndarray, k: int, filler: float) -> np.ndarray:
+    missing = k - values.shape[1]
+    return values if missing <= 0 else np.pad(values, ((0, 0), (0, missing)), constant_values=filler)
+
+
+def _microseconds(query: Query) -> int:
+    at = query.context.at
+    return NO_TIME if at is None else int(at.timestamp() * 1_000_000)
