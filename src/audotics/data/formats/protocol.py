@@ -5,8 +5,8 @@ schema and cuts them into chunks. Everything else (timestamps, numbers, lists, b
 duplicates, limits on rejects, writing) is done once, for every format, by the engine. Values may be
 raw text or already typed; an empty text means "unknown".
 
-Accounting: every line of data a format reads ends in exactly one place, so for each chunk
-``read = rows + rejected + left_out``. What cannot be read at all (wrong number of columns, a torn
+Accounting: every line of data a format reads ends in exactly one place: among the rows of a chunk, among
+its rejects, or left out on purpose (counted beside: ``read = rows + rejected``). What
 JSON line) is handed over as a reject, never skipped in silence.
 """
 
