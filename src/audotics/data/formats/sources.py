@@ -1,0 +1,127 @@
+"""Where the files of a set lie, and how the rows of a file become the columns of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import polars as pl
+
+from audotics.data.formats.protocol import LINE, Chunk
+from audotics.data.formats.text import SHOWN_CHARACTERS, find_file, read_head
+from audotics.data.schema import REJECTS
+from audotics.errors import BadInputError
+
+_PACKED = (".gz", ".zst")
+
+
+def require_file(folder: Path, name: str) -> Path:
+    """``folder/name``, plain or compressed.
+
+    Raises:
+        BadInputError: There is none.
+    """
+    found = find_file(folder, name)
+    if found is None:
+        raise BadInputError(
+            f"the set lacks its file {name}",
+            where=str(folder),
+            remedy=f"Put {name} (or {name}.gz, {name}.zst) there",
+        )
+    return found
+
+
+def unpacked_name(path: Path) -> str:
+    """The file's name without ``.gz`` or ``.zst``."""
+    return path.stem if path.suffix in _PACKED else path.name
+
+
+def files_like(source: Path, *patterns: str) -> list[Path]:
+    """The files of ``source`` whose unpacked name fits a glob pattern, in the order of their paths.
+
+    Args:
+        source: A file (the only one looked at) or a folder (searched with its subfolders).
+        patterns: As in ``mpd.slice.*.json``.
+    """
+    if source.is_file():
+        candidates: Iterable[Path] = [source]
+    else:
+        candidates = sorted(path for path in source.rglob("*") if path.is_file())
+    return [
+        path for path in candidates if any(Path(unpacked_name(path)).match(pattern) for pattern in patterns)
+    ]
+
+
+def first_lines(path: Path, n: int = 50) -> list[str]:
+    """Up to ``n`` whole lines from the beginning that are not blank; none if this is no text."""
+    try:
+        head = read_head(path)
+    except BadInputError:
+        return []
+    lines = head.splitlines()
+    whole = lines if head.endswith("\n") or len(lines) == 1 else lines[:-1]
+    return [line for line in whole if line.strip()][:n]
+
+
+def has_header(path: Path, separator: str, *columns: str) -> bool:
+    """Whether the first line names (at least) these columns."""
+    lines = first_lines(path, 1)
+    return bool(lines) and set(columns) <= {name.strip() for name in lines[0].split(separator)}
+
+
+def select_columns(chunks: Iterable[Chunk], **columns: pl.Expr) -> Iterator[Chunk]:
+    """The same chunks with `LINE` and the given columns only."""
+    for chunk in chunks:
+        yield Chunk(chunk.rows.select(LINE, **columns), rejected=chunk.rejected, left_out=chunk.left_out)
+
+
+def keep_pairs(chunks: Iterable[Chunk], listener: str, pairs: pl.LazyFrame, reason: str) -> Iterator[Chunk]:
+    """Only rows whose listener and ``track_id`` are among the events; the others are counted as left out.
+
+    What a listener said of a track (a tag, a place in a playlist) that is held out from them would
+    give the answer away.
+
+    Args:
+        chunks: Chunks with the columns ``listener`` and ``track_id``.
+        listener: The column that holds the listener.
+        pairs: Distinct ``user_id``, ``track_id`` of the events.
+        reason: Why rows are left out, as the report says it.
+    """
+    known = pairs.select(pl.col("user_id").alias(listener), "track_id").collect()
+    for chunk in chunks:
+        kept = chunk.rows.join(known, on=[listener, "track_id"], how="semi", maintain_order="left")
+        n_dropped = chunk.rows.height - kept.height
+        left_out = {**chunk.left_out, reason: chunk.left_out.get(reason, 0) + n_dropped}
+        yield Chunk(kept, chunk.rejected, left_out)
+
+
+def reject_values(path: Path, rows: pl.DataFrame, column: str, reason: str) -> pl.DataFrame:
+    """Rejects for rows whose value in ``column`` cannot be used, with the columns of ``schema.REJECTS``."""
+    return rows.select(
+        pl.lit(path.name).alias("file"),
+        pl.col(LINE).alias("line"),
+        pl.lit(column).alias("column"),
+        pl.col(column).cast(pl.String).str.head(SHOWN_CHARACTERS).alias("value"),
+        pl.lit(reason).alias("reason"),
+    ).cast(pl.Schema(REJECTS))
+
+
+def known_text(column: str) -> pl.Expr:
+    """The text of a column without blanks around it, null where nothing is left."""
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text != "").then(text)
+
+
+def track_key(track_id: str, artist: str, title: str) -> pl.Expr:
+    """The track's id where the source has one, else ``artist - title``, null where either is unknown.
+
+    Sources that log what a player reported know many tracks by name only; two spellings stay two tracks.
+    """
+    named = pl.concat_str(known_text(artist), pl.lit(" - "), known_text(title))
+    return pl.coalesce(known_text(track_id), named)
+
+
+def milliseconds(seconds: str) -> pl.Expr:
+    """A text column of seconds in milliseconds; text that is no number stays as it is, to be rejected."""
+    number = pl.col(seconds).cast(pl.Float64, strict=False) * 1000
+    return pl.coalesce(number.round().cast(pl.Int64, strict=False).cast(pl.String), pl.col(seconds))
