@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
-from audotics.errors import DamagedError
+from audotics.errors import BadInputError, DamagedError
 from audotics.registry.names import check_name
 from audotics.telemetry import StageRecord
 
@@ -127,6 +127,8 @@ def read_manifest(folder: Path) -> Manifest:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise _damaged(f"field {field!r}: {first['msg']}", path) from error
+    except BadInputError as error:
+        raise _damaged(error.what, path) from error
     if manifest.version != folder.name:
         raise _damaged(f"the manifest is of version {manifest.version!r}", path)
     return manifest

@@ -37,10 +37,10 @@ def verify_folder(folder: Path) -> Manifest:
     if folder.is_symlink():
         raise _damaged("is a link, a version is a folder", folder)
     manifest = read_manifest(folder)
-    for name in manifest.files:
-        _check_inside(folder, name)
     present = dict(regular_files(folder))
     del present[MANIFEST]
+    for name in manifest.files:
+        _check_inside(folder, name)
     for name, path in present.items():
         if name not in manifest.files:
             raise _damaged("is not listed in the manifest", path)
@@ -52,7 +52,7 @@ def verify_folder(folder: Path) -> Manifest:
 
 
 def _check_inside(folder: Path, name: str) -> None:
-    # The resolved path decides, not the text: "..", links and absolute names all end up here.
+    # The resolved path decides, not the text: ".." and absolute names both end up here.
     if "\0" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise _damaged(f"lists {name!r}, which lies outside the version", folder / MANIFEST)
 
