@@ -71,14 +71,16 @@ class Candidates:
         scores: ``[batch, width, n_retrievers]``, raw score of every retriever for every
             candidate (also for those it did not propose itself); 0 where padded.
         ranks: ``[batch, width, n_retrievers]``, 1 = best among the listener's allowed tracks;
-            ranks beyond the retriever's own list are capped at its length + 1.
+            ``depth + 1`` where the retriever did not propose it.
         retrievers: Names, in the order of the last axis.
+        depth: Length of each retriever's own list.
     """
 
     track_index: IndexArray
     scores: FloatArray
     ranks: FloatArray
     retrievers: tuple[str, ...]
+    depth: int
 
     @property
     def present(self) -> BoolArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,16 @@ import numpy as np
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, BoolArray, Candidates, FloatArray, IndexArray, Mode
 from audotics.retrieval.protocol import Retriever, top_k
+
+BLOCK_FLOATS = 1 << 23
+"""Queries are answered in blocks so that one retriever's scores take at most 32 MB."""
+
+
+def blocks(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of the blocks in which queries are answered."""
+    size = max(1, BLOCK_FLOATS // max(1, n_tracks))
+    for start in range(0, n_queries, size):
+        yield start, min(start + size, n_queries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,8 @@ class CandidateGenerator:
         values = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in scored], axis=2)
         values[~present] = 0.0
         ranks = np.stack([_ranks(best, safe, batch.histories.n_tracks) for best in lists], axis=2)
-        return Candidates(track_index, values, ranks, tuple(r.name for r in self.retrievers))
+        names = tuple(retriever.name for retriever in self.retrievers)
+        return Candidates(track_index, values, ranks, names, depth=lists[0].shape[1])
 
 
 def union(lists: IndexArray) -> IndexArray:

@@ -51,7 +51,7 @@ class Explainer:
 
 
 def track_names(track_table: pl.DataFrame) -> list[str]:
-    """What to call each track, in index order: 'title by artist', or the id where the catalogue has no title."""
+    """What to call each track, in index order: 'title by artist', or the id where it has no title."""
     title, artist = pl.col("title"), pl.col("artist")
     name = (
         pl.when(title.is_null())

@@ -13,12 +13,9 @@ from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.data.vocabulary import Vocabulary
 from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray, Query, Slate
 from audotics.ranking.protocol import Ranker
-from audotics.recommender.candidates import Allowed, CandidateGenerator
+from audotics.recommender.candidates import Allowed, CandidateGenerator, blocks
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.reasons import Explainer
-
-BLOCK_FLOATS = 1 << 23
-"""Queries are answered in blocks so that one retriever's scores take at most 32 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class Recommender:
     def recommend(self, queries: Sequence[Query]) -> list[Slate]:
         """Answer each query with its best ``k`` tracks and a reason for each."""
         slates: list[Slate] = []
-        for start, stop in self._blocks(len(queries)):
+        for start, stop in blocks(len(queries), len(self.tracks)):
             asked = queries[start:stop]
             batch, allowed = self.encode(asked)
             answers = self.answer(batch, allowed, max(query.k for query in asked))
@@ -82,10 +79,10 @@ class Recommender:
         return slates
 
     def recommend_indices(self, batch: QueryBatch, allowed: Allowed, k: int) -> IndexArray:
-        """Best ``k`` tracks of each query ``[batch, k]`` without reasons, for evaluation and batch scoring."""
+        """Best ``k`` tracks of each query ``[batch, k]`` without reasons, for evaluation and batches."""
         parts = [
             self.answer(batch.part(start, stop), allowed.part(start, stop), k).track_index
-            for start, stop in self._blocks(batch.size)
+            for start, stop in blocks(batch.size, len(self.tracks))
         ]
         return np.concatenate(parts) if parts else np.zeros((0, k), np.int32)
 
@@ -94,12 +91,10 @@ class Recommender:
         candidates = self.generator.generate(batch, allowed)
         inputs = self.assembler.assemble(batch, candidates)
         scores = self.ranker.score(inputs)
-        # Ties go to the lower index, so the answer does not depend on the block it was computed in.
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        best = np.take_along_axis(candidates.track_index, order, axis=1)
-        taken = np.take_along_axis(scores, order, axis=1)
+        best, order = best_candidates(scores, candidates.track_index, k)
         source = np.take_along_axis(self.assembler.strongest_retriever(inputs), order, axis=1)
-        return Answers(_padded(best, k, PADDING), _padded(taken, k, -np.inf), _padded(source, k, PADDING))
+        taken = np.take_along_axis(scores, order, axis=1)
+        return Answers(best, _padded(taken, k, -np.inf), _padded(source, k, PADDING))
 
     def encode(self, queries: Sequence[Query]) -> tuple[QueryBatch, Allowed]:
         """Queries in index space; unknown ids of a raw history are left out."""
@@ -137,10 +132,21 @@ class Recommender:
                 reasons=tuple(reasons[row][: len(chosen)]),
             )
 
-    def _blocks(self, n_queries: int) -> Iterator[tuple[int, int]]:
-        size = max(1, BLOCK_FLOATS // max(1, self.histories.n_tracks))
-        for start in range(0, n_queries, size):
-            yield start, min(start + size, n_queries)
+
+def best_candidates(scores: FloatArray, track_index: IndexArray, k: int) -> tuple[IndexArray, IndexArray]:
+    """The ``k`` best candidates of each list, and their slots.
+
+    Args:
+        scores: ``[batch, width]``, -inf where padded.
+        track_index: ``[batch, width]``.
+        k: Length of the result.
+
+    Returns:
+        Tracks ``[batch, k]``, best first, padded with -1; slots ``[batch, min(k, width)]``.
+    """
+    # A stable sort: ties go to the lower index, so an answer does not depend on the block it came from.
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
+    return _padded(np.take_along_axis(track_index, order, axis=1), k, PADDING), order
 
 
 def _padded(values: np.ndarray, k: int, filler: float) -> np.ndarray:

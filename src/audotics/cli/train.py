@@ -1,0 +1,75 @@
+"""`audotics train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audotics.cli.options import JsonOption, ModelsOption, QuietOption
+
+if TYPE_CHECKING:
+    from audotics.training.pipeline import Trained
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(train)
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="A Dataset folder.", show_default=False)],
+    models: ModelsOption,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings as TOML.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One setting; values as in TOML.", show_default=False
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help="A name for people, kept in the manifest.")] = "model",
+    include_heard: Annotated[
+        bool, typer.Option("--include-heard", help="Train for tracks the listener has heard, too.")
+    ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train on all of a Dataset and publish the result as the champion.
+
+    Part of the data is hidden first: it chooses the settings and the ranker, and judges the result.
+    """
+    from audotics.data.dataset import Dataset
+    from audotics.registry import Registry
+    from audotics.registry.names import check_name
+    from audotics.telemetry import progress_on_stderr
+    from audotics.training.config import read_config
+    from audotics.training.pipeline import TrainingPipeline
+    from audotics.training.publishing import publish
+
+    check_name(name, "version name")
+    wanted = read_config(config, [*(settings or ()), *(["include_heard=true"] if include_heard else [])])
+    opened = Dataset.open(dataset)
+    progress = progress_on_stderr(quiet=quiet)
+    trained = TrainingPipeline(wanted, progress).train(opened)
+    version = publish(trained, opened, Registry(models), name, progress)
+    if as_json:
+        print(trained.report.model_dump_json())
+    else:
+        _print_summary(trained, version)
+
+
+def _print_summary(trained: Trained, version: str) -> None:
+    from rich.console import Console
+
+    from audotics.evaluation.render import report_panels
+
+    console = Console()
+    console.print(f"Held out: {trained.holdout}. Rankers on the choosing listeners:")
+    for standing in trained.standings:
+        mark = "  <- serves" if standing.chosen else ""
+        console.print(f"  {standing.name:10s} NDCG@20 {standing.ndcg:.4f}{mark}", highlight=False)
+    console.print(report_panels(trained.report))
+    console.print(f"Published {version} as champion", highlight=False)

@@ -1,0 +1,135 @@
+"""Saving a Recommender as plain files and loading it back: arrays, JSON and Parquet, never code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from audotics.data.interactions import Interactions
+from audotics.data.vocabulary import Vocabulary
+from audotics.errors import DamagedError
+from audotics.ranking.names import ranker_class
+from audotics.recommender.candidates import CandidateGenerator
+from audotics.recommender.ranking_features import FeatureAssembler
+from audotics.recommender.recommender import Recommender
+from audotics.retrieval.names import retriever_class
+from audotics.retrieval.protocol import Retriever
+
+N_FALLBACK = 1000
+"""How many popular tracks stand in the fallback list."""
+
+
+def save(recommender: Recommender, folder: Path) -> None:
+    """Write a fitted recommender into an existing empty folder (the layout of a version)."""
+    _write_json(folder / "vocabulary" / "users.json", list(recommender.users.ids))
+    _write_json(folder / "vocabulary" / "tracks.json", list(recommender.tracks.ids))
+    recommender.track_table.write_parquet(folder / "tracks.parquet", compression="zstd")
+    histories = recommender.histories
+    _write_arrays(
+        folder / "histories",
+        {name: getattr(histories, name) for name in ("indptr", "track_index", "plays", "last_at")},
+    )
+    for part, arrays in recommender.assembler.arrays().items():
+        _write_arrays(folder / "features" / part, arrays)
+    for retriever in recommender.generator.retrievers:
+        _write_arrays(folder / "retrieval" / retriever.name, retriever.arrays())
+        _write_json(
+            folder / "retrieval" / retriever.name / "config.json", retriever.config.model_dump(mode="json")
+        )
+    (folder / "ranker").mkdir()
+    recommender.ranker.save(folder / "ranker")
+    _write_json(folder / "fallback" / "popular.json", _popular(recommender))
+    _write_json(
+        folder / "recommender.json",
+        {
+            "retrievers": [retriever.name for retriever in recommender.generator.retrievers],
+            "per_retriever": recommender.generator.per_retriever,
+            "ranker": recommender.ranker.name,
+            "ordered": histories.ordered,
+            "vocabulary": vocabulary_hash(recommender.users, recommender.tracks),
+        },
+    )
+
+
+def load(folder: Path, model_version: str = "") -> Recommender:
+    """Read what `save` wrote; arrays are memory-mapped.
+
+    Verify the version's checksums first (`Registry.verify`): this only checks that the parts fit together.
+
+    Raises:
+        DamagedError: A part is missing or belongs to another training.
+    """
+    try:
+        return _load(folder, model_version)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedError(
+            f"the model cannot be read ({error})", where=str(folder), remedy="Train again, or roll back"
+        ) from error
+
+
+def vocabulary_hash(users: Vocabulary, tracks: Vocabulary) -> str:
+    """One hash that says which listeners and tracks every index of a version means."""
+    return f"{users.fingerprint[:32]}{tracks.fingerprint[:32]}"
+
+
+def _load(folder: Path, model_version: str) -> Recommender:
+    settings = _read_json(folder / "recommender.json")
+    users = Vocabulary(_read_json(folder / "vocabulary" / "users.json"))
+    tracks = Vocabulary(_read_json(folder / "vocabulary" / "tracks.json"))
+    if settings["vocabulary"] != vocabulary_hash(users, tracks):
+        raise DamagedError("the vocabulary belongs to another training", where=str(folder))
+    names = tuple(settings["retrievers"])
+    retrievers = [_load_retriever(folder / "retrieval" / name, name) for name in names]
+    parts = {
+        path.name: _read_arrays(path) for path in sorted((folder / "features").iterdir()) if path.is_dir()
+    }
+    return Recommender(
+        users=users,
+        tracks=tracks,
+        histories=Interactions(
+            **_read_arrays(folder / "histories"), n_tracks=len(tracks), ordered=settings["ordered"]
+        ),
+        track_table=pl.read_parquet(folder / "tracks.parquet"),
+        generator=CandidateGenerator(retrievers, settings["per_retriever"]),
+        assembler=FeatureAssembler.from_arrays(names, parts),
+        ranker=ranker_class(settings["ranker"]).load(folder / "ranker"),
+        model_version=model_version,
+    )
+
+
+def _load_retriever(folder: Path, name: str) -> Retriever:
+    return retriever_class(name).from_arrays(_read_json(folder / "config.json"), _read_arrays(folder))
+
+
+def _popular(recommender: Recommender) -> list[str]:
+    histories = recommender.histories
+    listeners = np.bincount(histories.track_index, minlength=histories.n_tracks)
+    best = np.argsort(-listeners, kind="stable")[:N_FALLBACK]
+    return [recommender.tracks.ids[track] for track in best.tolist()]
+
+
+def _write_arrays(folder: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    folder.mkdir(parents=True)
+    for name, values in arrays.items():
+        np.save(folder / f"{name}.npy", values, allow_pickle=False)
+
+
+def _read_arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
+    return {
+        path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))
+    }
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,147 @@
+"""What a ranker reads of each candidate: every retriever's opinion, the history with it, its content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audotics.data.corpus import Corpus
+from audotics.data.queries import QueryBatch
+from audotics.domain import Candidates, FloatArray, IndexArray
+from audotics.features.context import ContextEncoder
+from audotics.features.history import ContentProfile, HistoryStatistics
+from audotics.features.terms import content_terms
+from audotics.ranking.protocol import RankingInputs
+from audotics.retrieval.protocol import Arrays
+
+N_RECENT = 20
+"""How many of the listener's last tracks a ranker may attend to."""
+
+Z_LIMIT = 6.0
+
+
+class FeatureAssembler:
+    """Builds `RankingInputs` from candidates, in training and in serving alike.
+
+    Args:
+        retrievers: Names in the order of `Candidates.scores`.
+        statistics: Fitted play statistics of listener, track, artist and album.
+        content: Fitted content profile; has no columns where the catalogue has no content.
+        context: Fitted encoder of time, device and country.
+        scaling: ``[2, n]`` mean and standard deviation of the features that are not retrievers' own.
+    """
+
+    def __init__(
+        self,
+        retrievers: tuple[str, ...],
+        statistics: HistoryStatistics,
+        content: ContentProfile,
+        context: ContextEncoder,
+        scaling: FloatArray | None = None,
+    ) -> None:
+        self.retrievers = retrievers
+        self.statistics = statistics
+        self.content = content
+        self.context = context
+        self.scaling = scaling
+
+    @classmethod
+    def fit(cls, corpus: Corpus, retrievers: tuple[str, ...]) -> FeatureAssembler:
+        """Learn the statistics of a corpus; the scaling follows with `scaled`."""
+        return cls(
+            retrievers,
+            HistoryStatistics().fit(corpus),
+            ContentProfile().fit(content_terms(corpus.track_table)),
+            ContextEncoder().fit(corpus.events),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+        own = tuple(f"{name}:{kind}" for kind in ("z", "top", "rank") for name in self.retrievers)
+        return (*own, "votes", *self.statistics.names, *self.content.names)
+
+    def assemble(self, batch: QueryBatch, candidates: Candidates) -> RankingInputs:
+        """Features of every candidate ``[batch, width, n_features]``, scaled once a scaling is known."""
+        present = candidates.present
+        others = np.concatenate(
+            [
+                self.statistics.compute(batch, candidates.track_index),
+                self.content.compute(batch, candidates.track_index),
+            ],
+            axis=2,
+        )
+        if self.scaling is not None:
+            others = np.clip((others - self.scaling[0]) / self.scaling[1], -Z_LIMIT, Z_LIMIT)
+        features = np.concatenate([opinions(candidates), others], axis=2, dtype=np.float32)
+        features[~present] = 0.0
+        return RankingInputs(
+            features=features,
+            feature_names=self.names,
+            track_index=candidates.track_index,
+            user_index=batch.user_index,
+            context=self.context.encode(batch.at, batch.device, batch.country),
+            recent=batch.histories.latest(N_RECENT),
+        )
+
+    def scaled(self, inputs: RankingInputs) -> FeatureAssembler:
+        """The same with the scaling that brings the features of these unscaled lists to order one."""
+        others = inputs.features[inputs.present][:, 3 * len(self.retrievers) + 1 :]
+        deviation = others.std(axis=0)
+        scaling = np.stack([others.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0)])
+        return self.with_scaling(scaling.astype(np.float32))
+
+    def with_scaling(self, scaling: FloatArray | None) -> FeatureAssembler:
+        """The same with a given scaling."""
+        return FeatureAssembler(self.retrievers, self.statistics, self.content, self.context, scaling)
+
+    def strongest_retriever(self, inputs: RankingInputs) -> IndexArray:
+        """``[batch, width]``: number of the retriever with the highest standardised score."""
+        best: IndexArray = inputs.features[:, :, : len(self.retrievers)].argmax(axis=2).astype(np.int32)
+        return best
+
+    def arrays(self) -> dict[str, Arrays]:
+        """Learned state by part."""
+        if self.scaling is None:
+            raise RuntimeError("the scaling is not fitted")
+        return {
+            "statistics": self.statistics.arrays(),
+            "content": self.content.arrays(),
+            "context": self.context.arrays(),
+            "scaling": {"scaling": self.scaling},
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, retrievers: tuple[str, ...], parts: Mapping[str, Mapping[str, npt.NDArray[Any]]]
+    ) -> FeatureAssembler:
+        """Fitted again from what `arrays` gave."""
+        return cls(
+            retrievers,
+            HistoryStatistics.from_arrays(parts["statistics"]),
+            ContentProfile.from_arrays(parts["content"]),
+            ContextEncoder.from_arrays(parts["context"]),
+            np.asarray(parts["scaling"]["scaling"], dtype=np.float32),
+        )
+
+
+def opinions(candidates: Candidates) -> FloatArray:
+    """What the retrievers say ``[batch, width, 3 * n_retrievers + 1]``.
+
+    For each retriever the score standardised over the list, the score relative to the list's best,
+    and the rank on a logarithmic scale (1 first, 0 not proposed); then how many proposed the track.
+    """
+    present = candidates.present[:, :, None]
+    count = np.maximum(present.sum(axis=1, keepdims=True), 1)
+    scores = candidates.scores
+    mean = scores.sum(axis=1, keepdims=True, where=present) / count
+    variance = np.square(scores - mean).sum(axis=1, keepdims=True, where=present) / count
+    z = np.clip((scores - mean) / np.sqrt(variance + 1e-12), -Z_LIMIT, Z_LIMIT)
+    largest = scores.max(axis=1, keepdims=True, where=present, initial=1e-12)
+    relative = np.clip(scores / largest, -1.0, 1.0)
+    rank = 1.0 - np.log(candidates.ranks) / np.log(candidates.depth + 1.0)
+    votes = (rank > 0).mean(axis=2, keepdims=True)
+    return np.concatenate([z, relative, rank, votes], axis=2, dtype=np.float32)

@@ -1,0 +1,89 @@
+"""Settings of training: everything that decides what a trained version is."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from audotics.errors import BadInputError
+
+RANKERS = ("single", "mean", "linear", "boosted", "deep")
+
+
+class TrainConfig(BaseModel):
+    """Settings of one training run; they stand in the version's manifest.
+
+    The defaults are meant for every data set: what suits the data is found by validation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, description="Seed of everything random.")
+    include_heard: bool = Field(
+        False, description="Whether tracks the listener has heard may be recommended, and are trained for."
+    )
+    retrievers: tuple[str, ...] = Field(
+        (), description="Names of the retrievers to use; empty takes all that suit the data."
+    )
+    settings: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Fixed settings by retriever name; those named here are not tuned."
+    )
+    tune_trials: int = Field(12, ge=0, description="Settings tried for each retriever; 0 takes the defaults.")
+    tune_seconds: float = Field(60.0, ge=0, description="Longest time spent on tuning all retrievers.")
+    tune_listeners: int = Field(1500, ge=1, description="Most listeners whose held-out tracks judge a trial.")
+    per_retriever: int = Field(200, ge=1, description="Candidates that each retriever proposes for a query.")
+    rankers: tuple[str, ...] = Field(
+        RANKERS, description="Rankers that compete on the validation listeners; the best serves."
+    )
+    max_lists: int = Field(8000, ge=1, description="Most listeners whose candidate lists train the rankers.")
+    deep: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of the deep ranker (ModelConfig)."
+    )
+
+
+def read_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
+    """Settings from a TOML file and ``key=value`` assignments, which win.
+
+    Args:
+        file: TOML with the fields of `TrainConfig`.
+        assignments: ``key=value`` with the value as in TOML; a dotted key reaches into a table
+            (``settings.ials.rank=64``), a bare word is taken as text.
+
+    Raises:
+        BadInputError: The file cannot be read, or a setting is unknown or out of bounds.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadInputError(f"cannot be read as TOML ({error})", where=str(file)) from error
+    for assignment in assignments:
+        _assign(values, assignment)
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInputError(
+            first["msg"],
+            where=f"setting {'.'.join(str(part) for part in first['loc'])}",
+            remedy=f"Settings are {', '.join(TrainConfig.model_fields)}",
+        ) from error
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise BadInputError(f"{assignment!r} is no assignment", where="--set", remedy="Write key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+    values[last] = value

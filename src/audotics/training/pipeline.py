@@ -1,0 +1,170 @@
+"""TrainingPipeline: from a Dataset to a recommender whose every choice was made on hidden events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from audotics.data.corpus import Corpus
+from audotics.data.dataset import Dataset
+from audotics.errors import BadInputError
+from audotics.evaluation.report import EvaluationReport
+from audotics.ranking.protocol import HEADS, Ranker
+from audotics.recommender.candidates import CandidateGenerator
+from audotics.recommender.ranking_features import FeatureAssembler
+from audotics.recommender.recommender import Recommender
+from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever, retriever_class
+from audotics.retrieval.protocol import Retriever
+from audotics.telemetry import Progress
+from audotics.training.config import TrainConfig
+from audotics.training.contest import Standing, hold_contest
+from audotics.training.fold import Fold, hide
+from audotics.training.judging import judge
+from audotics.training.lists import answer_counts, available_heads, joined, ranking_examples
+from audotics.training.rankers import RankerFactory
+from audotics.training.tuning import Trial, tune
+
+Settings = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training run gives.
+
+    Args:
+        recommender: Fitted on everything.
+        config: The settings of the run.
+        tuned: Settings in force that differ from the defaults, by retriever name.
+        trials: What tuning tried, by retriever name.
+        standings: The contest of the rankers.
+        report: The evaluation on the judging listeners, by models that had not seen their hidden events.
+        holdout: How events were hidden to make all choices.
+    """
+
+    recommender: Recommender
+    config: TrainConfig
+    tuned: Settings
+    trials: dict[str, list[Trial]]
+    standings: list[Standing]
+    report: EvaluationReport
+    holdout: str
+
+
+class TrainingPipeline:
+    """Trains, tunes and judges; the result is fitted on all of the data.
+
+    Part of the events is hidden. Some of the listeners with hidden events teach (tuning, rankers),
+    others choose between rankers, the rest only judge the result. Then everything is fitted again on
+    all events with the settings found.
+
+    Args:
+        config: Settings of the run.
+        progress: Who is told of the stages.
+    """
+
+    def __init__(self, config: TrainConfig | None = None, progress: Progress | None = None) -> None:
+        self.config = config or TrainConfig()
+        self.progress = progress or Progress()
+
+    def train(self, dataset: Dataset) -> Trained:
+        """Train on all of a Dataset.
+
+        Raises:
+            BadInputError: There is too little data to hold anything out.
+        """
+        config = self.config
+        with self.progress.stage("read and hide"):
+            fold = self._hide(dataset)
+        teaching, choosing, judging = (fold.take(rows) for rows in fold.roles(config.seed, config.max_lists))
+        trials, tuned = self._tune(teaching)
+        with self.progress.stage("fit retrievers on what is visible"):
+            visible = CandidateGenerator(self._fitted(fold.visible, tuned), config.per_retriever)
+        with self.progress.stage("collect candidate lists"):
+            assembler = self._scaled_assembler(fold.visible, visible, teaching)
+            heads = available_heads(fold.hidden)
+            taught = ranking_examples(teaching, visible, assembler, heads)
+            chosen = ranking_examples(choosing, visible, assembler, heads)
+        factory = RankerFactory(config)
+        rankers = []
+        for name in factory.names:
+            with self.progress.stage(f"fit the {name} ranker"):
+                rankers.append(factory.new(name).fit(taught, chosen))
+        ranker, standings = hold_contest(rankers, chosen, answer_counts(choosing))
+        with self.progress.stage("judge on listeners that took no part"):
+            judged = ranking_examples(judging, visible, assembler, heads)
+            report = judge(judging, visible, ranker, judged.inputs, config.seed)
+        with self.progress.stage("fit everything on all events"):
+            ranker = factory.new(ranker.name).fit(joined(taught, judged), chosen)
+            recommender = self._final(fold.corpus, assembler, tuned, ranker)
+        return Trained(recommender, config, tuned, trials, standings, report, fold.description)
+
+    def _hide(self, dataset: Dataset) -> Fold:
+        events = dataset.events().collect()
+        fold = hide(
+            events,
+            dataset.tracks(),
+            dataset.users(),
+            seed=self.config.seed,
+            include_heard=self.config.include_heard,
+        )
+        if fold.batch.size < 10:
+            raise BadInputError(
+                f"only {fold.batch.size} listeners have tracks that can be held out",
+                where=str(dataset.path),
+                remedy="Training needs at least 10 listeners with several tracks each",
+            )
+        return fold
+
+    def _retriever_names(self, corpus: Corpus) -> list[str]:
+        wanted = self.config.retrievers or RETRIEVER_NAMES
+        return [name for name in wanted if retriever_class(name).applies_to(corpus)]
+
+    def _tune(self, teaching: Fold) -> tuple[dict[str, list[Trial]], Settings]:
+        config = self.config
+        few = teaching.take(np.arange(min(config.tune_listeners, teaching.batch.size), dtype=np.int32))
+        names = self._retriever_names(teaching.visible)
+        trials: dict[str, list[Trial]] = {}
+        tuned: Settings = {}
+        for name in names:
+            if name in config.settings:
+                tuned[name] = config.settings[name]
+                continue
+            with self.progress.stage(f"tune {name}"):
+                trials[name] = tune(
+                    partial(new_retriever, name),
+                    retriever_class(name).space,
+                    few,
+                    n_trials=config.tune_trials,
+                    seconds=config.tune_seconds / len(names),
+                    seed=config.seed,
+                )
+            tuned[name] = max(trials[name], key=lambda trial: trial.ndcg).settings
+        return trials, tuned
+
+    def _fitted(self, corpus: Corpus, tuned: Settings) -> list[Retriever]:
+        return [new_retriever(name, settings).fit(corpus) for name, settings in tuned.items()]
+
+    def _scaled_assembler(
+        self, corpus: Corpus, generator: CandidateGenerator, teaching: Fold
+    ) -> FeatureAssembler:
+        names = tuple(retriever.name for retriever in generator.retrievers)
+        assembler = FeatureAssembler.fit(corpus, names)
+        sample = teaching.take(np.arange(min(500, teaching.batch.size), dtype=np.int32))
+        return assembler.scaled(ranking_examples(sample, generator, assembler, HEADS[:1]).inputs)
+
+    def _final(
+        self, corpus: Corpus, assembler: FeatureAssembler, tuned: Settings, ranker: Ranker
+    ) -> Recommender:
+        generator = CandidateGenerator(self._fitted(corpus, tuned), self.config.per_retriever)
+        return Recommender(
+            users=corpus.users,
+            tracks=corpus.tracks,
+            histories=corpus.interactions,
+            track_table=corpus.track_table,
+            generator=generator,
+            assembler=FeatureAssembler.fit(corpus, assembler.retrievers).with_scaling(assembler.scaling),
+            ranker=ranker,
+        )

@@ -1,0 +1,92 @@
+"""Publishing a training run as a version that serving, evaluation and people can read."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from audotics import __version__
+from audotics.data.dataset import Dataset
+from audotics.evaluation.report import EvaluationReport
+from audotics.recommender import bundle
+from audotics.recommender.recommender import Recommender
+from audotics.registry import DatasetRecord, Registry, VersionRecord
+from audotics.telemetry import Progress
+from audotics.training.judging import HYBRID
+from audotics.training.pipeline import Trained
+
+CHAMPION = "champion"
+REPORT = Path("evaluation") / "report.json"
+"""Where a version keeps the report of its judging listeners."""
+
+_LIBRARIES = ("numpy", "scipy", "polars", "scikit-learn", "tensorflow", "keras")
+
+
+def publish(trained: Trained, dataset: Dataset, registry: Registry, name: str, progress: Progress) -> str:
+    """Write a version, make it the champion and return its id."""
+    with progress.stage("publish"), registry.stage() as folder:
+        bundle.save(trained.recommender, folder)
+        (folder / REPORT.parent).mkdir()
+        (folder / REPORT).write_text(trained.report.model_dump_json(), encoding="utf-8")
+        published = registry.publish(folder, _record(trained, dataset, name, progress))
+    registry.set_alias(CHAMPION, published)
+    return published
+
+
+def load_version(registry: Registry, reference: str = CHAMPION) -> Recommender:
+    """Verify every checksum of a version, then load it.
+
+    Raises:
+        BadInputError: There is no such version.
+        DamagedError: The version is not as it was published.
+    """
+    manifest = registry.verify(reference)
+    return bundle.load(registry.folder(manifest.version), manifest.version)
+
+
+def load_report(registry: Registry, reference: str = CHAMPION) -> EvaluationReport:
+    """The report that training made of a version on its judging listeners."""
+    manifest = registry.verify(reference)
+    text = (registry.folder(manifest.version) / REPORT).read_text(encoding="utf-8")
+    return EvaluationReport.model_validate_json(text)
+
+
+def _record(trained: Trained, dataset: Dataset, name: str, progress: Progress) -> VersionRecord:
+    hybrid = next(system for system in trained.report.systems if system.name == HYBRID)
+    manifest = dataset.manifest
+    starts_at, ends_at = manifest.time_range or (None, None)
+    return VersionRecord(
+        name=name,
+        code_version=__version__,
+        config={
+            "train": trained.config.model_dump(mode="json"),
+            "retrievers": {
+                retriever.name: retriever.config.model_dump(mode="json")
+                for retriever in trained.recommender.generator.retrievers
+            },
+            "ranker": trained.recommender.ranker.name,
+        },
+        dataset=DatasetRecord(fingerprint=manifest.fingerprint, starts_at=starts_at, ends_at=ends_at),
+        metrics={
+            "holdout": trained.holdout,
+            "judges": {metric: interval.model_dump() for metric, interval in hybrid.metrics.items()},
+            "contest": [asdict(standing) for standing in trained.standings],
+        },
+        seeds={"train": trained.config.seed},
+        timings=tuple(progress.records),
+        environment={"python": platform.python_version(), **_library_versions()},
+        vocabulary_hash=bundle.vocabulary_hash(trained.recommender.users, trained.recommender.tracks),
+    )
+
+
+def _library_versions() -> dict[str, str]:
+    found: dict[str, Any] = {}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
