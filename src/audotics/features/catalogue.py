@@ -1,0 +1,64 @@
+"""A track's artist, album and release in the tracks table, read the same way by every feature."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from audotics.data.queries import NO_TIME
+from audotics.domain import PADDING, IndexArray, TimeArray
+
+_US_PER_DAY = 86_400_000_000
+
+_SEPARATOR = "\x1f"
+"""Stands between an artist and an album title; no title contains this control character."""
+
+
+def artist_keys(track_table: pl.DataFrame) -> pl.Series:
+    """Key of each track's artist ``[n_tracks]``: its id, else its name, else null."""
+    return _column(track_table, pl.coalesce(_text(track_table, "artist_id"), _text(track_table, "artist")))
+
+
+def album_keys(track_table: pl.DataFrame) -> pl.Series:
+    """Key of each track's album ``[n_tracks]``: its id, else artist and title together, else null.
+
+    The title alone is not enough: many artists have an album named "Greatest Hits".
+    """
+    artist = pl.lit(artist_keys(track_table).fill_null(""))
+    titled = pl.concat_str(artist, pl.lit(_SEPARATOR), _text(track_table, "album"))
+    return _column(track_table, pl.coalesce(_text(track_table, "album_id"), titled))
+
+
+def text_column(track_table: pl.DataFrame, name: str) -> pl.Series:
+    """A column as text ``[n_tracks]``, null where it is blank or the table has no such column."""
+    return _column(track_table, _text(track_table, name))
+
+
+def owner_codes(keys: pl.Series) -> IndexArray:
+    """Dense numbers of equal keys ``[n_tracks]``, -1 where null."""
+    ranks = keys.rank("dense").cast(pl.Int32) - 1
+    return ranks.fill_null(PADDING).to_numpy()
+
+
+def has_shared(codes: IndexArray) -> bool:
+    """Whether some owner has several tracks; if none has, owner and track say the same."""
+    return bool(np.bincount(codes[codes >= 0]).max(initial=0) > 1)
+
+
+def release_times(track_table: pl.DataFrame) -> TimeArray:
+    """UTC microseconds of release ``[n_tracks]``, `NO_TIME` where unknown."""
+    if "released" not in track_table.columns:
+        return np.full(track_table.height, NO_TIME, np.int64)
+    days = track_table["released"].cast(pl.Date).cast(pl.Int64)
+    return (days * _US_PER_DAY).fill_null(NO_TIME).to_numpy()
+
+
+def _text(track_table: pl.DataFrame, name: str) -> pl.Expr:
+    if name not in track_table.columns:
+        return pl.lit(None, dtype=pl.String)
+    stripped = pl.col(name).cast(pl.String).str.strip_chars()
+    return pl.when(stripped != "").then(stripped)
+
+
+def _column(track_table: pl.DataFrame, values: pl.Expr) -> pl.Series:
+    return track_table.with_columns(values.alias("__key")).get_column("__key")
