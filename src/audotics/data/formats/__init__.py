@@ -20,11 +20,13 @@ _MODULES = {
     "spotify-history": "spotify_history",
     "yambda": "yambda",
     "movielens": "movielens",
-    "parquet": "parquet",
-    "jsonl": "jsonl",
-    "csv": "csv",
+    "situnes": "situnes",
+    "spotify-tracks": "spotify_tracks",
+    "parquet": "tabular:PARQUET",
+    "jsonl": "tabular:JSONL",
+    "csv": "tabular:CSV",
 }
-"""Module of each format, named sets before the generic ones: the order in which `detect` asks."""
+"""Module (and name in it, if not ``FORMAT``) of each format, named sets before the generic ones: the order in which `detect` asks."""
 
 FORMAT_NAMES = ("auto", *_MODULES)
 """What ``--format`` accepts."""
@@ -42,7 +44,8 @@ def get_format(name: str) -> Format:
             where="--format",
             remedy=f"Choose one of {', '.join(FORMAT_NAMES)}",
         )
-    found: Format = import_module(f"{__name__}.{_MODULES[name]}").FORMAT
+    module, _, attribute = _MODULES[name].partition(":")
+    found: Format = getattr(import_module(f"{__name__}.{module}"), attribute or "FORMAT")
     return found
 
 

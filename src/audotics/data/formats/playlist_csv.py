@@ -13,7 +13,6 @@ from audotics.data.formats.sources import (
     first_lines,
     has_header,
     keep_pairs,
-    milliseconds,
     select_columns,
 )
 from audotics.data.formats.text import find_file
@@ -22,7 +21,6 @@ from audotics.errors import BadInputError
 _ENTRIES = ("train", "other_playlists")
 _KEYS = ("playlist_id", "track_id")
 _TRACK_COLUMNS = ("track_id", "title", "artist_id", "artist", "album_id", "album", "duration_ms")
-_UNKNOWN_POSITION = "-1"
 HELD_OUT = "entry that the events do not have"
 """Why an entry is not in the playlists table when other events replace the set's own."""
 
@@ -95,11 +93,7 @@ def _rows(path: Path, *needed: str) -> tuple[Iterator[Chunk], tuple[str, ...]]:
 
 
 def _position(columns: tuple[str, ...]) -> dict[str, pl.Expr]:
-    """The place in the playlist; -1 and no column at all mean "unknown"."""
-    if "position" not in columns:
-        return {}
-    text = pl.col("position").str.strip_chars()
-    return {"position": pl.when(text != _UNKNOWN_POSITION).then(text)}
+    return {"position": pl.col("position")} if "position" in columns else {}
 
 
 def _events(path: Path) -> Iterator[Chunk]:
@@ -125,7 +119,7 @@ def _tracks(path: Path) -> Iterator[Chunk]:
     chunks, columns = _rows(path, "track_id")
     wanted = {name: pl.col(name) for name in _TRACK_COLUMNS if name in columns}
     if "duration_sec" in columns:
-        wanted["duration_ms"] = milliseconds("duration_sec")
+        wanted["duration_s"] = pl.col("duration_sec")
     return select_columns(chunks, **wanted)
 
 

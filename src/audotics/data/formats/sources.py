@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal, overload
 
 import polars as pl
 
-from audotics.data.formats.protocol import LINE, Chunk
+from audotics.data.formats.protocol import LINE, Chunk, RawTable
 from audotics.data.formats.text import SHOWN_CHARACTERS, find_file, read_head
 from audotics.data.schema import REJECTS
 from audotics.errors import BadInputError
@@ -31,25 +32,45 @@ def require_file(folder: Path, name: str) -> Path:
     return found
 
 
+@overload
+def named_file(source: Path, name: str) -> Path | None: ...
+
+
+@overload
+def named_file(source: Path, name: str, *, required: Literal[True]) -> Path: ...
+
+
+def named_file(source: Path, name: str, *, required: bool = False) -> Path | None:
+    """The file called ``name``, plain or compressed: ``source`` itself or in the folder ``source``.
+
+    Raises:
+        BadInputError: It is ``required`` and not there.
+    """
+    if source.is_dir():
+        return require_file(source, name) if required else find_file(source, name)
+    return source if required or unpacked_name(source) == name else None
+
+
 def unpacked_name(path: Path) -> str:
     """The file's name without ``.gz`` or ``.zst``."""
     return path.stem if path.suffix in _PACKED else path.name
 
 
 def files_like(source: Path, *patterns: str) -> list[Path]:
-    """The files of ``source`` whose unpacked name fits a glob pattern, in the order of their paths.
+    """The files that fit one of the glob patterns, plain or compressed, in the order of their paths.
 
     Args:
-        source: A file (the only one looked at) or a folder (searched with its subfolders).
-        patterns: As in ``mpd.slice.*.json``.
+        source: A folder, or a file (the only one looked at then).
+        patterns: Relative to the folder, as in ``data/mpd.slice.*.json``; for a file the last part counts.
     """
     if source.is_file():
-        candidates: Iterable[Path] = [source]
-    else:
-        candidates = sorted(path for path in source.rglob("*") if path.is_file())
-    return [
-        path for path in candidates if any(Path(unpacked_name(path)).match(pattern) for pattern in patterns)
-    ]
+        return [source] if any(_fits(source, pattern) for pattern in patterns) else []
+    packed = (f"{pattern}{suffix}" for pattern in patterns for suffix in ("", *_PACKED))
+    return sorted({path for pattern in packed for path in source.glob(pattern) if path.is_file()})
+
+
+def _fits(path: Path, pattern: str) -> bool:
+    return Path(unpacked_name(path)).match(Path(pattern).name)
 
 
 def first_lines(path: Path, n: int = 50) -> list[str]:
@@ -73,6 +94,24 @@ def select_columns(chunks: Iterable[Chunk], **columns: pl.Expr) -> Iterator[Chun
     """The same chunks with `LINE` and the given columns only."""
     for chunk in chunks:
         yield Chunk(chunk.rows.select(LINE, **columns), rejected=chunk.rejected, left_out=chunk.left_out)
+
+
+def names_part(path: Path, chunks: Iterable[Chunk], *, counted: bool) -> RawTable:
+    """What lines of events say of their tracks, as a part of the tracks table.
+
+    Args:
+        path: The file of the events.
+        chunks: Rows of the tracks table, one per event.
+        counted: Whether these lines are accounted for here; else the events do it, and only one row
+            per track (of each chunk) is given, with the first known value of each column.
+    """
+    found = iter(chunks) if counted else map(_once_per_track, chunks)
+    return RawTable("tracks", path, found, part="names", counted=counted)
+
+
+def _once_per_track(chunk: Chunk) -> Chunk:
+    named = chunk.rows.drop_nulls("track_id").group_by("track_id", maintain_order=True)
+    return Chunk(named.agg(pl.all().drop_nulls().first()).select(chunk.rows.columns))
 
 
 def keep_pairs(chunks: Iterable[Chunk], listener: str, pairs: pl.LazyFrame, reason: str) -> Iterator[Chunk]:
@@ -112,13 +151,17 @@ def known_text(column: str) -> pl.Expr:
     return pl.when(text != "").then(text)
 
 
-def track_key(track_id: str, artist: str, title: str) -> pl.Expr:
-    """The track's id where the source has one, else ``artist - title``, null where either is unknown.
+def named_key(artist: str, thing: str) -> pl.Expr:
+    """``artist - title`` as the id of a track or album that is known by name only, null if either is unknown.
 
-    Sources that log what a player reported know many tracks by name only; two spellings stay two tracks.
+    Two spellings stay two things; an album title alone would join the "Greatest Hits" of all artists.
     """
-    named = pl.concat_str(known_text(artist), pl.lit(" - "), known_text(title))
-    return pl.coalesce(known_text(track_id), named)
+    return pl.concat_str(known_text(artist), pl.lit(" - "), known_text(thing))
+
+
+def uri_key(uri: str) -> pl.Expr:
+    """A Spotify URI without ``spotify:track:`` (``:artist:``, ``:album:``): the id other sources use."""
+    return known_text(uri).str.replace("^spotify:(?:track|artist|album):", "")
 
 
 def milliseconds(seconds: str) -> pl.Expr:
