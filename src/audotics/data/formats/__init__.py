@@ -26,7 +26,8 @@ _MODULES = {
     "jsonl": "tabular:JSONL",
     "csv": "tabular:CSV",
 }
-"""Module (and name in it, if not ``FORMAT``) of each format, named sets before the generic ones: the order in which `detect` asks."""
+"""Module of each format (and its name there, if not ``FORMAT``), in the order in which `detect` asks: named
+sets before the generic ones."""
 
 FORMAT_NAMES = ("auto", *_MODULES)
 """What ``--format`` accepts."""

@@ -5,9 +5,10 @@ schema and cuts them into chunks. Everything else (timestamps, numbers, lists, b
 duplicates, limits on rejects, writing) is done once, for every format, by the engine. Values may be
 raw text or already typed; an empty text means "unknown".
 
-Accounting: every line of data a format reads ends in exactly one place: among the rows of a chunk, among
-its rejects, or left out on purpose (counted beside: ``read = rows + rejected``). What
-JSON line) is handed over as a reject, never skipped in silence.
+Accounting: every line of data a format reads ends among the rows of a chunk or among its rejects, so
+``read = rows + rejected``. What cannot be read at all (wrong number of columns, a torn JSON line) is a
+reject, never skipped in silence. Lines that do not belong into the set by its own rules are left out
+and counted beside.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Chunk:
 
     Args:
         rows: Columns named as in ``schema`` (only those the source has), raw or typed, and `LINE`.
-            Further ``feature_*`` and ``context_*`` columns are kept; anything else is an error of
-            the format.
+            Further ``feature_*`` and ``context_*`` columns are kept, and ``duration_s`` (seconds) may
+            stand for ``duration_ms``; anything else is an error of the format.
         rejected: Lines the format could not read, one row each, columns of ``schema.REJECTS``.
         left_out: Lines left out on purpose and why, e.g. ``{"tag of a held-out artist": 12}``.
     """

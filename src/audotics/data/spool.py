@@ -1,0 +1,148 @@
+"""Events on their way through the disk: cut by listener, so that each cut fits into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from audotics.data.cleaning import reject_rows
+from audotics.data.formats.protocol import LINE
+from audotics.data.schema import CONTEXT_PREFIX
+
+_HELD_ROWS = 1_000_000
+_BUCKET = "bucket"
+_FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """All events of some listeners, sorted by listener and time, without exact repetitions."""
+
+    events: pl.DataFrame
+    n_merged: int
+
+
+class EventSpool:
+    """Takes cleaned events in any order and gives them back listener by listener.
+
+    Rows without a timestamp wait apart: only when all rows are there is it known whether the data has
+    no times (they are fine) or has times (they are rejects).
+
+    Args:
+        folder: Empty, for temporary files.
+        n_buckets: Into how many cuts; one cut must fit into memory.
+    """
+
+    def __init__(self, folder: Path, n_buckets: int) -> None:
+        self._folder = folder
+        self._n_buckets = n_buckets
+        self._held: list[pl.DataFrame] = []
+        self._n_held = 0
+        self._n_files = 0
+        self._spilled = False
+        self._context: dict[str, pl.DataType] = {}
+        self.timed = False
+
+    def add(self, rows: pl.DataFrame, file: str) -> None:
+        """Take rows as `clean` made them (with `LINE`), read from ``file``."""
+        for name, dtype in rows.schema.items():
+            if name.startswith(CONTEXT_PREFIX):
+                same = self._context.setdefault(name, dtype) == dtype
+                self._context[name] = dtype if same else pl.String()
+        has_time = pl.col("timestamp").is_not_null() if "timestamp" in rows.columns else pl.lit(value=False)
+        dated, undated = rows.filter(has_time), rows.filter(~has_time)
+        self.timed |= not dated.is_empty()
+        self._hold(dated.drop(LINE))
+        if not undated.is_empty():
+            self._write(undated.with_columns(pl.lit(file).alias(_FILE)), "undated")
+
+    def pairs(self) -> pl.LazyFrame:
+        """Distinct ``user_id``, ``track_id`` of everything taken so far."""
+        self._spill()
+        files = sorted(self._folder.glob("*/*.parquet"))
+        if not files:
+            return pl.LazyFrame(schema={"user_id": pl.String, "track_id": pl.String})
+        return pl.concat([pl.scan_parquet(file).select("user_id", "track_id") for file in files]).unique()
+
+    def settle_undated(self) -> Iterator[pl.DataFrame]:
+        """Decide about rows without a timestamp; yields rejects where the data has times."""
+        for file in sorted(self._folder.glob("undated/*.parquet")):
+            rows = pl.read_parquet(file)
+            file.unlink()
+            if self.timed:
+                if "timestamp" not in rows.columns:
+                    rows = rows.with_columns(pl.lit(None, pl.String).alias("timestamp"))
+                yield reject_rows(rows, "timestamp", rows[_FILE][0], "no timestamp, in data that has them")
+            else:
+                self._hold(rows.drop(LINE, _FILE))
+
+    def buckets(self) -> Iterator[Bucket]:
+        """Everything taken, cut by listener; every listener is in exactly one bucket."""
+        if not self._spilled:
+            yield self._finish(self._held)
+            return
+        self._spill()
+        for number in range(self._n_buckets):
+            files = sorted((self._folder / str(number)).glob("*.parquet"))
+            if files:
+                frames = [pl.read_parquet(file) for file in files]
+                for file in files:
+                    file.unlink()
+                yield self._finish(frames)
+
+    def _finish(self, frames: list[pl.DataFrame]) -> Bucket:
+        if not frames:
+            return Bucket(pl.DataFrame(schema={"user_id": pl.String, "track_id": pl.String}), 0)
+        events = pl.concat(frames, how="diagonal_relaxed")
+        frames.clear()
+        events = events.with_columns(
+            (pl.col(name) if name in events.columns else pl.lit(None)).cast(dtype).alias(name)
+            for name, dtype in self._context.items()
+        )
+        order = ["user_id", *(name for name in ("timestamp", "position") if name in events.columns)]
+        n_read = events.height
+        events = _merge_repeated(events.sort(order, maintain_order=True, nulls_last=True))
+        return Bucket(events, n_read - events.height)
+
+    def _hold(self, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
+        self._held.append(rows)
+        self._n_held += rows.height
+        if self._n_held >= _HELD_ROWS:
+            self._spill()
+
+    def _spill(self) -> None:
+        if not self._held:
+            return
+        self._spilled = True
+        rows = pl.concat(self._held, how="diagonal_relaxed")
+        self._held, self._n_held = [], 0
+        cut = (pl.col("user_id").hash() % self._n_buckets).cast(pl.Int32).alias(_BUCKET)
+        for key, part in (
+            rows.with_columns(cut).partition_by(_BUCKET, as_dict=True, include_key=False).items()
+        ):
+            self._write(part, str(key[0]))
+
+    def _write(self, rows: pl.DataFrame, name: str) -> None:
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        rows.write_parquet(folder / f"{self._n_files:08d}.parquet", compression="lz4", statistics=False)
+        self._n_files += 1
+
+
+def _merge_repeated(events: pl.DataFrame) -> pl.DataFrame:
+    """``events``, sorted, without rows that repeat an earlier one in every column."""
+    keys = [name for name in ("user_id", "timestamp", "position") if name in events.columns]
+    # Repeated rows share listener and place in time, so only rows that share these with a neighbour
+    # are compared in full.
+    like_above = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in keys)
+    above = events.select(like_above.alias("above") & (pl.int_range(pl.len()) > 0)).to_series()
+    close = above | above.shift(-1, fill_value=False)
+    if not close.any():
+        return events
+    first = events.filter(close).select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    return events.filter((~close).scatter(close.arg_true(), first))
