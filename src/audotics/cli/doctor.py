@@ -42,7 +42,10 @@ def doctor(
         bool, typer.Option("--tensorflow", help="Start TensorFlow and list its devices (seconds).")
     ] = False,
 ) -> None:
-    """Report what is installed, reachable or misconfigured; exit code 3 if something needed is broken."""
+    """Check the installation.
+
+    Exit code 3 if something that is needed is missing or cannot be used.
+    """
     findings = [*_machine(), *_libraries(), _models_folder(models)]
     if tensorflow:
         findings.append(_tensorflow_devices())

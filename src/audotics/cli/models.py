@@ -34,7 +34,7 @@ def _registry(models: ModelsOption) -> Registry:
 
 @_models.command("list")
 def list_versions(models: ModelsOption, as_json: JsonOption = False) -> None:
-    """List every version, oldest first, with the aliases that point to it."""
+    """List every version, oldest first."""
     registry = _registry(models)
     pointers = registry.aliases()
     rows = []
@@ -54,26 +54,32 @@ def list_versions(models: ModelsOption, as_json: JsonOption = False) -> None:
 
 @_models.command()
 def show(version: _Version, models: ModelsOption) -> None:
-    """Print a version's manifest (JSON): settings, data, metrics, timings, files."""
+    """Print a version's manifest as JSON."""
     print(_registry(models).show(version).to_json(), end="")
 
 
 @_models.command()
 def verify(version: _Version, models: ModelsOption) -> None:
-    """Check every file of a version against its manifest; exit code 3 names the one that is damaged."""
+    """Check a version's files against its manifest.
+
+    Exit code 3 and the file's name where one is missing, changed or not listed.
+    """
     manifest = _registry(models).verify(version)
     print(f"{manifest.version}: {_describe_files(manifest)}, all as published")
 
 
 @_models.command()
 def promote(version: _Version, models: ModelsOption, alias: _Alias = CHAMPION) -> None:
-    """Point an alias to a version, after verifying it."""
+    """Verify a version and point an alias to it."""
     print(f"{alias} -> {_registry(models).set_alias(alias, version)}")
 
 
 @_models.command()
 def rollback(models: ModelsOption, alias: _Alias = CHAMPION) -> None:
-    """Point an alias back to where it pointed before its last move, after verifying that version."""
+    """Point an alias back to its version before.
+
+    The earlier version is verified first; rolling back twice goes back two moves.
+    """
     print(f"{alias} -> {_registry(models).rollback(alias)}")
 
 
