@@ -103,7 +103,7 @@ def _tables_of(path: Path, found: _Slice, options: FormatOptions) -> Iterator[Ra
     if "users" not in options.replaced:
         yield RawTable("users", path, _listeners(found))
     if "playlists" not in options.replaced:
-        yield RawTable("playlists", path, _playlists(found, options.pairs), counted=False)
+        yield RawTable("playlists", path, _playlists(found, options.pairs))
 
 
 def _events(found: _Slice) -> Iterator[Chunk]:

@@ -62,8 +62,7 @@ class PlaylistCsv:
             yield RawTable("users", playlists, _listeners(playlists))
         if "playlists" not in options.replaced:
             for path in entries:
-                counted = "events" in options.replaced
-                yield RawTable("playlists", path, _playlists(path, options.pairs), counted=counted)
+                yield RawTable("playlists", path, _playlists(path, options.pairs))
 
 
 def _table_file(source: Path, stem: str) -> Path | None:

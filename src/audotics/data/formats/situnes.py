@@ -61,7 +61,11 @@ def _stages(source: Path) -> list[Path]:
 
 def _events(path: Path) -> Iterator[Chunk]:
     dialect = sniff_dialect(path)
-    before = {f"context_{name}": known_text(name) for name in _BEFORE if name in dialect.columns}
+    before = {
+        f"context_{name}": pl.col(name).cast(pl.Float64, strict=False)
+        for name in _BEFORE
+        if name in dialect.columns
+    }
     rating = pl.col("rating").cast(pl.Int8, strict=False)
     event = (
         pl.when(rating >= 4)

@@ -101,9 +101,17 @@ def _read(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
     rows = pl.scan_parquet(path).select(
         [pl.col(name) if name in there else pl.lit(None).alias(name) for name in columns]
     )
-    n_rows = pl.scan_parquet(path).select(pl.len()).collect().item()
-    for start in range(0, n_rows, CHUNK_ROWS):
-        yield rows.slice(start, CHUNK_ROWS).collect().with_row_index(LINE, offset=start + 1)
+    first = 1
+    try:
+        for batch in rows.collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True):
+            yield batch.with_row_index(LINE, offset=first)
+            first += batch.height
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise BadInputError(
+            f"the Parquet file is damaged ({str(error).splitlines()[0][:120]})",
+            where=str(path),
+            remedy="Fetch or copy it again",
+        ) from error
 
 
 def _events(path: Path) -> Iterator[Chunk]:
