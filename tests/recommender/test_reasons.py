@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from audotics.data.interactions import Interactions
+from audotics.data.queries import NO_TIME, QueryBatch
+from audotics.domain import PADDING, IndexArray, Query
+from audotics.recommender.reasons import Explainer, track_names
+from audotics.recommender.recommender import Recommender
+from audotics.retrieval.protocol import Evidence, Explanation
+from contract.planted import genre_of
+
+CATALOGUE = pl.DataFrame(
+    {
+        "track_id": ["a", "b", "c"],
+        "title": ["Blue", "Iris", None],
+        "artist": ["Joni", "Iris", "Nobody"],
+    }
+)
+
+
+class Saying:
+    """A retriever that explains every track in the same way."""
+
+    name = "saying"
+
+    def __init__(self, explanation: Explanation | None) -> None:
+        self._explanation = explanation
+
+    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        assert batch.size == len(track_index)
+        return [self._explanation] * batch.size
+
+
+def batch(n: int) -> QueryBatch:
+    histories = Interactions.from_histories([[0]] * n, 3)
+    return QueryBatch(histories, np.full(n, PADDING, np.int32), np.full(n, NO_TIME), (None,) * n, (None,) * n)
+
+
+def test_names_say_title_and_artist_where_they_differ() -> None:
+    assert track_names(CATALOGUE) == ["Blue by Joni", "Iris", "c"]
+
+
+@pytest.mark.parametrize(
+    ("explanation", "phrase"),
+    [
+        (Explanation(Evidence.TRACK, cause=0), "because you play Blue by Joni"),
+        (Explanation(Evidence.TERM, term="shoegaze"), "more shoegaze"),
+        (Explanation(Evidence.HEARD, cause=1), "you play this often"),
+        (Explanation(Evidence.POPULAR), "popular with many listeners"),
+        (None, "popular with many listeners"),
+    ],
+)
+def test_each_kind_of_evidence_has_its_phrase(explanation: Explanation | None, phrase: str) -> None:
+    explainer = Explainer([Saying(explanation)], CATALOGUE)
+    shown = np.array([[1, PADDING]], np.int32)
+    assert explainer.phrases(batch(1), shown, np.zeros((1, 2), np.int32)) == [[phrase]]
+
+
+def test_every_track_is_explained_by_its_own_source() -> None:
+    explainer = Explainer(
+        [Saying(Explanation(Evidence.POPULAR)), Saying(Explanation(Evidence.TERM, term="dub"))], CATALOGUE
+    )
+    shown = np.array([[0, 1], [2, PADDING]], np.int32)
+    source = np.array([[1, 0], [1, PADDING]], np.int32)
+    assert explainer.phrases(batch(2), shown, source) == [
+        ["more dub", "popular with many listeners"],
+        ["more dub"],
+    ]
+
+
+def test_named_causes_are_in_the_history(recommender: Recommender) -> None:
+    history = ("t001", "t002", "t004")
+    (slate,) = recommender.recommend([Query(history=history, k=10)])
+    names = dict(zip(recommender.tracks.ids, track_names(recommender.track_table), strict=True))
+    honest = {f"because you play {names[track]}" for track in history}
+    caused = [reason for reason in slate.reasons if reason.startswith("because")]
+    assert caused
+    assert set(caused) <= honest
+    assert {genre_of(track) for track in history} == {"ambient"}
