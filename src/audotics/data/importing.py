@@ -103,7 +103,8 @@ def import_dataset(
         if not path.exists():
             raise BadInputError("no such file or folder", where=str(path), remedy="Check the path")
     reader = detect(source) if format == "auto" else get_format(format)
-    with DatasetWriter(out, source=f"{reader.name}: {source.name}") as writer:
+    named = [source.name, *(f"{table} {path.name}" for table, path in own.items())]
+    with DatasetWriter(out, source=f"{reader.name}: {', '.join(named)}") as writer:
         job = _Import(writer, reader, source, own, dict(column_map or {}), progress or Progress())
         return job.run(max_rejects)
 
@@ -168,8 +169,9 @@ class _Import:
             self._reject("events", rejects)
         finished = {table: one.finish() for table, one in self._catalogues.items() if not one.is_empty}
         for table, result in finished.items():
-            self._tally(table).merged += result.n_merged
-            self._reject(table, result.rejected)
+            if table in self._tallies:  # not where its lines are counted as those of another table
+                self._tally(table).merged += result.n_merged
+                self._reject(table, result.rejected)
         self._check(max_rejects)
         with self._progress.stage("sort and write") as stage:
             for bucket in self._spool.buckets():
