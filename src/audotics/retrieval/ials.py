@@ -1,0 +1,128 @@
+"""Implicit alternating least squares: factors of listeners and tracks from who played what how often."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+from scipy import sparse
+
+from audotics.data.corpus import Corpus
+from audotics.data.interactions import Interactions
+from audotics.data.queries import QueryBatch
+from audotics.domain import FloatArray, IndexArray
+from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.protocol import Arrays, Choice, Explanation, Range, RetrieverConfig, SearchSpace
+from audotics.retrieval.row_solver import RowSolver
+from audotics.retrieval.weighting import play_scale, play_weights
+
+
+class IALSConfig(RetrieverConfig):
+    """Settings of `IALS`."""
+
+    rank: int = Field(128, ge=1, le=2048)
+    """Length of the factors."""
+    unobserved_ratio: float = Field(16.0, gt=0)
+    """Confidence of all unobserved pairs together, in units of that of all observed ones."""
+    regularization: float = Field(0.2, gt=0)
+    """Ridge of a row of usual length, in units of its number of pairs."""
+    sweeps: int = Field(12, ge=1)
+    """Times that both sides are solved."""
+    play_strength: float = Field(0.3, ge=0)
+    """How much repeated plays raise the confidence, see `play_weights`."""
+    seed: int = 0
+
+
+class IALS(LearnedRetriever[IALSConfig]):
+    """Matrix factorisation for implicit feedback with frequency-scaled regularisation.
+
+    Minimises over listener factors ``w`` and track factors ``h``
+
+        sum over heard pairs of c_ut (1 - w_u . h_t)^2  +  a0 sum over all pairs of (w_u . h_t)^2
+        + l (sum over u of (n_u + a0 N_tracks) |w_u|^2 + sum over t of (n_t + a0 N_listeners) |h_t|^2)
+
+    with ``c`` from the logarithm of plays. So that settings fit data of any density, ``a0`` and ``l`` are
+    given as ``a0 = unobserved_ratio x density`` and ``l = regularization / (1 + unobserved_ratio)``; only
+    warm listeners and tracks count in the density and in ``N``.
+
+    A query is folded in: its history alone is solved against the track factors, exactly as in training,
+    so listeners seen in training or not are answered alike.
+
+    Sources: Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (2008);
+    Rendle, Krichene, Zhang, Koren, "Revisiting the Performance of iALS on Item Recommendation
+    Benchmarks" (2021).
+    """
+
+    name: ClassVar[str] = "ials"
+    config_type: ClassVar[type[RetrieverConfig]] = IALSConfig
+    space: ClassVar[SearchSpace] = {
+        "rank": Choice((32, 64, 128, 256)),
+        "unobserved_ratio": Range(2.0, 100.0, log=True),
+        "regularization": Range(0.02, 0.6, log=True),
+        "play_strength": Choice((0.0, 0.3, 1.0)),
+    }
+
+    def learn(self, corpus: Corpus) -> Arrays:
+        """Alternate over listeners and tracks for the configured number of sweeps."""
+        interactions = corpus.interactions
+        scale = play_scale(interactions)
+        by_user = self._confidences(interactions, scale)
+        by_track = by_user.T.tocsr()
+        warm = np.diff(by_track.indptr) > 0
+        # Mean pairs of a warm row, on either side; both sides lead to the same density.
+        n_warm_tracks = max(1, int(np.count_nonzero(warm)))
+        per_user = interactions.n_pairs / max(1, int(np.count_nonzero(interactions.lengths)))
+        per_track = interactions.n_pairs / n_warm_tracks
+        unobserved = self.config.unobserved_ratio * per_user / n_warm_tracks
+        random = np.random.default_rng(self.config.seed)
+        spread = 0.1 / np.sqrt(self.config.rank)
+        tracks = random.normal(0.0, spread, (corpus.n_tracks, self.config.rank)).astype(np.float32)
+        # A cold track must not weigh in the Gram matrix of the first sweep.
+        tracks[~warm] = 0.0
+        for _ in range(self.config.sweeps):
+            solver = RowSolver.rotated(tracks, unobserved)
+            users = solver.solve(by_user, self._ridge(by_user, per_user))
+            solver = RowSolver.rotated(users, unobserved)
+            tracks = solver.solve(by_track, self._ridge(by_track, per_track))
+        solver = RowSolver.rotated(tracks, unobserved)
+        return {
+            "track_factors": solver.factors,
+            "spectrum": solver.spectrum,
+            "play_scale": np.array([scale], np.float32),
+            "pairs_per_user": np.array([per_user], np.float32),
+        }
+
+    def score(self, batch: QueryBatch) -> FloatArray:
+        """Scores ``[batch, n_tracks]``: folded-in factors times track factors."""
+        confidences, ridge = self._fold_in(batch.histories)
+        solver = self._solver()
+        scores: FloatArray = solver.solve(confidences, ridge) @ solver.factors.T
+        return scores
+
+    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        """The history track with the largest share of the score, which is a sum over the history."""
+        confidences, ridge = self._fold_in(batch.histories)
+        solver = self._solver()
+        shares = solver.contributions(confidences, ridge, solver.factors[track_index])
+        return strongest_track(batch.histories, shares, track_index)
+
+    def _solver(self) -> RowSolver:
+        arrays = self.arrays()
+        return RowSolver(np.asarray(arrays["track_factors"]), np.asarray(arrays["spectrum"]))
+
+    def _fold_in(self, histories: Interactions) -> tuple[sparse.csr_matrix, FloatArray]:
+        """Confidences ``[batch, n_tracks]`` and ridges ``[batch]`` of histories, as training had them."""
+        arrays = self.arrays()
+        confidences = self._confidences(histories, float(arrays["play_scale"][0]))
+        return confidences, self._ridge(confidences, float(arrays["pairs_per_user"][0]))
+
+    def _confidences(self, interactions: Interactions, scale: float) -> sparse.csr_matrix:
+        return interactions.matrix(play_weights(interactions.plays, scale, self.config.play_strength))
+
+    def _ridge(self, matrix: sparse.csr_matrix, usual_pairs: float) -> FloatArray:
+        """``l (n_u + a0 N)`` of each row ``[n_rows]``; ``a0 N`` is the ratio times the usual length."""
+        ratio = self.config.unobserved_ratio
+        expected = np.diff(matrix.indptr) + ratio * usual_pairs
+        ridge: FloatArray = (self.config.regularization / (1.0 + ratio) * expected).astype(np.float32)
+        return ridge

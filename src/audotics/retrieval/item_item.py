@@ -1,0 +1,125 @@
+"""Retrievers whose whole model is one sparse matrix from heard tracks to proposed tracks."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from pydantic import Field
+from scipy import sparse
+
+from audotics.data.corpus import Corpus
+from audotics.data.interactions import Interactions
+from audotics.data.queries import QueryBatch
+from audotics.domain import FloatArray, IndexArray
+from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
+from audotics.retrieval.weighting import play_scale, play_weights
+
+
+class ItemItemConfig(RetrieverConfig):
+    """Settings that all item-item retrievers share."""
+
+    n_neighbours: int = Field(200, ge=1)
+    """Tracks kept for each heard track, those with the largest weights."""
+    play_strength: float = Field(0.0, ge=0)
+    """How much repeated plays count in learning the weights, see `play_weights`."""
+    history_strength: float = Field(0.3, ge=0)
+    """How much repeated plays count in the history of a query, see `play_weights`."""
+
+
+STRENGTHS: SearchSpace = {
+    "play_strength": Choice((0.0, 0.3, 1.0)),
+    "history_strength": Choice((0.0, 0.3, 1.0)),
+}
+"""Where tuning looks for the settings that all item-item retrievers share."""
+
+ItemItemConfigT = TypeVar("ItemItemConfigT", bound=ItemItemConfig)
+
+
+class ItemItemRetriever(LearnedRetriever[ItemItemConfigT]):
+    """Score of a track = sum over the history of (weight of the heard track) x (its weight to this track).
+
+    Subclasses say how the weights ``[n_tracks, n_tracks]`` are learned (`weigh`).
+    """
+
+    config_type: ClassVar[type[RetrieverConfig]] = ItemItemConfig
+
+    @abstractmethod
+    def weigh(self, plays: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Weights from heard (row) to proposed tracks (column), diagonal included or not.
+
+        Args:
+            plays: ``[n_users, n_tracks]``, weights of plays; indices sorted.
+
+        Returns:
+            ``[n_tracks, n_tracks]`` with at most ``n_neighbours`` entries a row beside the diagonal.
+        """
+
+    def learn(self, corpus: Corpus) -> Arrays:
+        """Learn the weights; a track never argues for itself."""
+        scale = play_scale(corpus.interactions)
+        plays = self._weighted(corpus.interactions, scale, self.config.play_strength)
+        plays.sort_indices()
+        weights = without_diagonal(self.weigh(plays))
+        return {
+            "indptr": weights.indptr,
+            "indices": weights.indices,
+            "weights": weights.data.astype(np.float32, copy=False),
+            "play_scale": np.array([scale], np.float32),
+        }
+
+    def score(self, batch: QueryBatch) -> FloatArray:
+        """Scores ``[batch, n_tracks]``."""
+        scores: FloatArray = (self._history(batch.histories) @ self._matrix()).toarray()
+        return scores
+
+    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        """The history track that adds most to the score."""
+        histories = batch.histories
+        targets = track_index[histories.row_index]
+        weights = np.asarray(self._matrix()[histories.track_index, targets]).ravel()
+        shares = self._history(histories).data * weights
+        return strongest_track(histories, shares.astype(np.float32), track_index)
+
+    def _matrix(self) -> sparse.csr_matrix:
+        arrays = self.arrays()
+        n_tracks = len(arrays["indptr"]) - 1
+        parts = (arrays["weights"], arrays["indices"], arrays["indptr"])
+        return sparse.csr_matrix(parts, shape=(n_tracks, n_tracks), copy=False)
+
+    def _history(self, histories: Interactions) -> sparse.csr_matrix:
+        scale = float(self.arrays()["play_scale"][0])
+        return self._weighted(histories, scale, self.config.history_strength)
+
+    @staticmethod
+    def _weighted(interactions: Interactions, scale: float, strength: float) -> sparse.csr_matrix:
+        return interactions.matrix(play_weights(interactions.plays, scale, strength))
+
+
+def without_diagonal(weights: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The same weights with no entry from a track to itself, indices sorted, no explicit zeros."""
+    entries = weights.tocoo()
+    keep = (entries.row != entries.col) & (entries.data != 0)
+    parts = (entries.data[keep], (entries.row[keep], entries.col[keep]))
+    kept = sparse.csr_matrix(parts, shape=weights.shape, dtype=np.float32)
+    kept.sort_indices()
+    return kept
+
+
+def top_products(left: sparse.csr_matrix, right: sparse.csr_matrix, n: int) -> sparse.csr_matrix:
+    """The ``n`` largest entries of each row of ``left @ right``, which is never held as a whole.
+
+    Args:
+        left: ``[n_rows, n_inner]``, entries at least 0.
+        right: ``[n_inner, n_columns]``, entries at least 0.
+        n: Entries kept in each row.
+    """
+    # Learning only: loading and scoring a stored retriever must not need this library.
+    from sparse_dot_topn import sp_matmul_topn  # type: ignore[import-untyped]
+
+    keep = min(n, right.shape[1])
+    product = sp_matmul_topn(left, right, top_n=keep, sort=False, n_threads=os.cpu_count() or 1)
+    return sparse.csr_matrix(product)

@@ -1,0 +1,176 @@
+"""One small ridge regression per row of a sparse matrix: the inner step of alternating least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from audotics.domain import BoolArray, FloatArray
+
+BLOCK_FLOATS = 4_000_000
+"""Floats that the gathered factors of one block of rows may hold (16 MB)."""
+
+SHORTEST_SHARE = 0.8
+"""Rows of one block are padded to its longest; none is shorter than this share of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Rows of similar length with their factors gathered and padded.
+
+    Args:
+        rows: ``[block]``, which rows of the matrix.
+        places: ``[block, width]``, where the row's entries stand in the matrix; 0 where padded.
+        present: ``[block, width]``, False where padded.
+        weights: ``[block, width]``, confidence of each entry; 0 where padded.
+        gathered: ``[block, width, rank]``, factors of each entry; 0 where padded.
+        diagonal: ``[block, rank]``, what every row's system has on its diagonal.
+    """
+
+    rows: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+    present: BoolArray
+    weights: FloatArray
+    gathered: FloatArray
+    diagonal: FloatArray
+
+    @property
+    def is_dual(self) -> bool:
+        """Whether the system over the row's entries is the smaller one."""
+        _, width, rank = self.gathered.shape
+        return bool(width <= rank)
+
+    def dual(self) -> tuple[FloatArray, FloatArray]:
+        """``S = X D^-1/2`` ``[block, width, rank]`` and ``K = C^-1 + S S'`` ``[block, width, width]``."""
+        roots: FloatArray = np.sqrt(self.diagonal)
+        scaled: FloatArray = self.gathered / roots[:, None, :]
+        system: FloatArray = scaled @ scaled.transpose(0, 2, 1)
+        # A padded entry gets the equation z = 0, apart from all others.
+        slack = np.divide(1.0, self.weights, where=self.present, out=np.ones_like(self.weights))
+        _add_to_diagonal(system, slack)
+        return scaled, system
+
+    def primal(self) -> FloatArray:
+        """``D + X' C X`` ``[block, rank, rank]``."""
+        weighted = self.gathered * self.weights[:, :, None]
+        system: FloatArray = self.gathered.transpose(0, 2, 1) @ weighted
+        _add_to_diagonal(system, self.diagonal)
+        return system
+
+
+@dataclass(frozen=True, slots=True)
+class RowSolver:
+    """Least squares of each row against fixed factors ``H``, all in closed form.
+
+    Row ``u`` with entries ``X`` (rows of ``H``), confidences ``C`` and ridge ``r`` has the factors
+
+        w = (D + X' C X)^-1 X' C 1,   D = diag(spectrum) + r I
+
+    where ``diag(spectrum)`` is the Gram matrix of all unobserved pairs: factors must be rotated so that it
+    is diagonal (`rotated`). Rows with fewer entries than the rank are solved over their entries,
+
+        w = D^-1 X' (C^-1 + X D^-1 X')^-1 1     (Woodbury),
+
+    the others over the rank; rows of similar length go through LAPACK together.
+
+    Args:
+        factors: ``[n_columns, rank]``.
+        spectrum: ``[rank]``, at least 0.
+    """
+
+    factors: FloatArray
+    spectrum: FloatArray
+
+    @classmethod
+    def rotated(cls, factors: FloatArray, unobserved_weight: float) -> RowSolver:
+        """The same factors in the basis where their Gram matrix is diagonal.
+
+        Scores are inner products, so rotating one side and solving the other in the new basis changes none.
+        """
+        gram = factors.T @ factors
+        values, vectors = np.linalg.eigh(gram.astype(np.float64))
+        spectrum = unobserved_weight * np.maximum(values, 0.0)
+        return cls(factors @ vectors.astype(np.float32), spectrum.astype(np.float32))
+
+    def solve(self, matrix: sparse.csr_matrix, ridge: FloatArray) -> FloatArray:
+        """Factors ``[n_rows, rank]`` of each row; 0 for rows without entries.
+
+        Args:
+            matrix: ``[n_rows, n_columns]``, entries are confidences above 0.
+            ridge: ``[n_rows]``, above 0.
+        """
+        solved = np.zeros((matrix.shape[0], len(self.spectrum)), np.float32)
+        for block in self._blocks(matrix, ridge):
+            if block.is_dual:
+                scaled, system = block.dual()
+                dual = np.linalg.solve(system, block.present[:, :, None].astype(np.float32))
+                answer = (scaled.transpose(0, 2, 1) @ dual)[:, :, 0] / np.sqrt(block.diagonal)
+            else:
+                moments = block.gathered.transpose(0, 2, 1) @ block.weights[:, :, None]
+                answer = np.linalg.solve(block.primal(), moments)[:, :, 0]
+            solved[block.rows] = answer
+        return solved
+
+    def contributions(self, matrix: sparse.csr_matrix, ridge: FloatArray, targets: FloatArray) -> FloatArray:
+        """What each entry adds to its row's score for one target (Hu, Koren and Volinsky 2008, section 5).
+
+        ``C X (D + X' C X)^-1 h``: the entries of a row add up to the score ``w . h``.
+
+        Args:
+            matrix: ``[n_rows, n_columns]``, as for `solve`.
+            ridge: ``[n_rows]``.
+            targets: ``[n_rows, rank]``, factors ``h`` of the column asked about.
+
+        Returns:
+            ``[nnz]``, in the order of ``matrix.data``.
+        """
+        parts = np.zeros(matrix.nnz, np.float32)
+        for block in self._blocks(matrix, ridge):
+            target = targets[block.rows]
+            if block.is_dual:
+                scaled, system = block.dual()
+                moments = scaled @ (target / np.sqrt(block.diagonal))[:, :, None]
+                shares = np.linalg.solve(system, moments)[:, :, 0]
+            else:
+                direction = np.linalg.solve(block.primal(), target[:, :, None])
+                shares = block.weights * (block.gathered @ direction)[:, :, 0]
+            parts[block.places[block.present]] = shares[block.present]
+        return parts
+
+    def _blocks(self, matrix: sparse.csr_matrix, ridge: FloatArray) -> Iterator[_Block]:
+        """Rows with entries, longest first, in blocks of bounded size and similar length."""
+        lengths = np.diff(matrix.indptr).astype(np.int64)
+        order = np.argsort(lengths, kind="stable")
+        ascending = lengths[order]
+        rank = len(self.spectrum)
+        stop = len(order)
+        while stop > 0 and ascending[stop - 1] > 0:
+            width = int(ascending[stop - 1])
+            rows_that_fit = max(1, BLOCK_FLOATS // (rank * max(width, min(width, rank))))
+            similar = int(np.searchsorted(ascending, SHORTEST_SHARE * width))
+            start = max(similar, stop - rows_that_fit)
+            yield self._gather(matrix, order[start:stop], width, ridge)
+            stop = start
+
+    def _gather(
+        self, matrix: sparse.csr_matrix, rows: npt.NDArray[np.int64], width: int, ridge: FloatArray
+    ) -> _Block:
+        offsets = np.arange(width)
+        starts = matrix.indptr[rows].astype(np.int64)
+        present = offsets < (matrix.indptr[rows + 1] - starts)[:, None]
+        places = np.where(present, starts[:, None] + offsets, 0)
+        gathered = self.factors[matrix.indices[places]]
+        gathered *= present[:, :, None]
+        weights = np.where(present, matrix.data[places], np.float32(0.0))
+        diagonal = self.spectrum + ridge[rows][:, None]
+        return _Block(rows, places, present, weights, gathered, diagonal)
+
+
+def _add_to_diagonal(systems: FloatArray, values: FloatArray) -> None:
+    """Add ``[block, n]`` values to the diagonals of ``[block, n, n]`` systems, in place."""
+    place = np.arange(systems.shape[1])
+    systems[:, place, place] += values
