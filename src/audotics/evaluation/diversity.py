@@ -21,11 +21,10 @@ from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
 from audotics.evaluation.metrics import MetricArray
+from audotics.features.terms import content_terms
 
 TrackVectors: TypeAlias = FloatArray | sparse.csr_matrix
 """``[n_tracks, dim]``; a row of zeros is a track of which nothing is known."""
-
-_TERM_COLUMNS = ("artist_id", "album_id", "genres", "tags")
 
 
 def exposure(recommended: IndexArray, n_tracks: int) -> TimeArray:
@@ -125,30 +124,14 @@ def popularity_lift(
 def content_vectors(corpus: Corpus) -> TrackVectors | None:
     """What the catalogue says of each track, for `intra_list_diversity`.
 
-    Artist, album, genres and tags as counts of terms (a tag given three times counts three),
-    or else the given embeddings. None where the catalogue has neither.
+    The terms of `audotics.features.terms.content_terms` (artist, album, genres, tags, decade), or
+    else the given embeddings. None where the catalogue has neither.
 
     Returns:
         ``[n_tracks, dim]`` or None.
     """
-    table = corpus.track_table
-    places = pl.Series("track", np.arange(table.height, dtype=np.int32))
-    terms = [
-        pl.DataFrame({"track": places, "term": table[name]})
-        .explode("term")
-        .drop_nulls()
-        .select("track", (pl.lit(f"{name}=") + pl.col("term")).alias("term"))
-        for name in _TERM_COLUMNS
-        if table[name].null_count() < table.height
-    ]
-    pairs = pl.concat(terms) if terms else pl.DataFrame()
-    if pairs.height:
-        column = pairs["term"].rank("dense").to_numpy().astype(np.int64) - 1
-        ones = np.ones(pairs.height, np.float32)
-        return sparse.csr_matrix(
-            (ones, (pairs["track"].to_numpy(), column)), shape=(table.height, column.max() + 1)
-        )
-    return _given_embeddings(table["embedding"])
+    terms = content_terms(corpus.track_table)
+    return terms.matrix if terms.n_terms else _given_embeddings(corpus.track_table["embedding"])
 
 
 def _given_embeddings(column: pl.Series) -> FloatArray | None:
