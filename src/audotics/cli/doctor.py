@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import sys
 from collections.abc import Iterator
@@ -60,6 +58,8 @@ def doctor(
 
 
 def _machine() -> Iterator[Finding]:
+    import platform
+
     wanted = ".".join(map(str, OLDEST_PYTHON))
     yield Finding(
         "python", f"{platform.python_version()} ({wanted} or newer)", sys.version_info >= OLDEST_PYTHON
@@ -77,16 +77,18 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS
 
 
 def _libraries() -> Iterator[Finding]:
+    from importlib import metadata  # slow to import, like platform above; help should not wait for them
+
     seen = {"audotics"}
-    for requirement in importlib.metadata.requires("audotics") or []:
+    for requirement in metadata.requires("audotics") or []:
         name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
         extra = re.search(r"extra == ['\"]([a-z]+)['\"]", requirement)
         if name in seen or (extra and extra[1] == "dev"):
             continue
         seen.add(name)
         try:
-            yield Finding(name, importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
             remedy = f"install audotics[{extra[1]}]" if extra else "install audotics again"
             yield Finding(name, f"not installed: {remedy}", ok=extra is not None)
 

@@ -13,7 +13,16 @@ import typer
 from audotics import __version__
 from audotics.errors import AudoticsError
 
-COMMAND_MODULES = ("simulate", "train", "evaluate", "recommend", "models", "doctor")
+COMMAND_MODULES = (
+    "import_",
+    "simulate",
+    "describe",
+    "train",
+    "evaluate",
+    "recommend",
+    "models",
+    "doctor",
+)
 """Modules of `audotics.cli`, in the order of ``audotics --help``. Each has ``register(app)`` and imports
 the rooms it calls only when its command runs, so that the command line starts at once."""
 
