@@ -64,7 +64,8 @@ def import_files(
 ) -> None:
     """Read listening events and catalogues into a verified dataset.
 
-    Every row is accepted, merged with an equal row, or kept in rejects.parquet with the reason. Above --max-rejects nothing is written and the exit code is 2.
+    Every row is accepted, merged with an equal row, or kept in rejects.parquet with the reason.
+    Above --max-rejects nothing is written and the exit code is 2.
     """
     from audotics.data import import_dataset
     from audotics.telemetry import progress_on_stderr

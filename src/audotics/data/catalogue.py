@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -73,19 +74,22 @@ class Catalogue:
         first = rows.drop(origin).select(pl.struct(pl.all()).is_first_distinct()).to_series()
         n_merged = rows.height - int(first.sum())
         rows = rows.filter(first)
-        rejected = no_rejects()
+        rejected = [no_rejects()]
+        for column, reason, wrong in self._contradictions(rows):
+            refused = rows.filter(wrong).group_by(_FILE, maintain_order=True)
+            rejected += [reject_rows(group, column, str(name[0]), reason) for name, group in refused]
+            rows = rows.filter(~wrong)
+        return rows.drop(origin), n_merged, pl.concat(rejected)
+
+    def _contradictions(self, rows: pl.DataFrame) -> Iterator[tuple[str, str, pl.Expr]]:
+        """Column, reason and test of what makes a row contradict the others."""
         if self._table != "playlists":
-            again = ~rows[self._key].is_first_distinct()
-            reason = "stands before with other values"
-            rejected = pl.concat(
-                [rejected]
-                + [
-                    reject_rows(group, self._key, str(name[0]), reason)
-                    for name, group in rows.filter(again).group_by(_FILE, maintain_order=True)
-                ]
-            )
-            rows = rows.filter(~again)
-        return rows.drop(origin), n_merged, rejected
+            again = ~pl.col(self._key).is_first_distinct()
+            yield self._key, "stands before with other values", again
+        if "embedding" in rows.columns:
+            length = pl.col("embedding").list.len()
+            usual = length.drop_nulls().mode().min()
+            yield "embedding", "has another length than the others", (length != usual).fill_null(value=False)
 
 
 def _joined(rows: pl.DataFrame, key: str) -> pl.DataFrame:

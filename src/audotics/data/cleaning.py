@@ -131,8 +131,12 @@ def _string(values: pl.Series) -> pl.Series:
         # Whole numbers that a missing value elsewhere had turned into floats.
         values = values.fill_nan(None).cast(pl.Int64, strict=False)
     if values.dtype.is_nested():
-        return pl.Series(values.name, [json.dumps(value) for value in values.to_list()], dtype=pl.String)
-    return values.cast(pl.String)
+        return pl.Series(values.name, [_as_json(value) for value in values.to_list()], dtype=pl.String)
+    return values.cast(pl.String, strict=False)
+
+
+def _as_json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, default=str)
 
 
 def _identity(values: pl.Series) -> _Read:
@@ -148,10 +152,12 @@ def _identity(values: pl.Series) -> _Read:
 
 def _text(values: pl.Series) -> _Read:
     text = _string(values)
+    unreadable = text.is_null() & values.is_not_null()
     length = text.str.len_bytes()
     if length.min() == 0 or (text == "\\N").any():
         text = text.replace(["", "\\N"], [None, None])
-    wrong = (length > MAX_TEXT_BYTES) | text.str.contains("\0", literal=True)
+    wrong = unreadable | (length > MAX_TEXT_BYTES).fill_null(value=False)
+    wrong |= text.str.contains("\0", literal=True).fill_null(value=False)
     return _read(text, wrong, f"text must have at most {MAX_TEXT_BYTES:,} bytes and no NUL")
 
 
@@ -201,7 +207,7 @@ def _number(
 
     def rule(values: pl.Series) -> _Read:
         numbers, broken = _numbers(values)
-        numbers = numbers * scale if scale != 1 else numbers
+        numbers = numbers.cast(pl.Float64) * scale if scale != 1 else numbers
         if unknown is not None:
             numbers = numbers.set(numbers == unknown, None)
         wrong = broken | (numbers < low) | (numbers > high)
@@ -265,7 +271,7 @@ def _texts(values: pl.Series) -> _Read:
 def _vector(values: pl.Series) -> _Read:
     if isinstance(values.dtype, pl.List | pl.Array):
         vectors = values.cast(pl.List(pl.Float32), strict=False)
-        wrong = ~vectors.list.eval(pl.element().is_finite()).list.all()
+        wrong = ~vectors.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
     else:
         text = _string(values).str.strip_chars().replace("", None)
         decoded = [None if value is None else _json_list(value, float) for value in text]

@@ -242,7 +242,7 @@ class _Import:
             if tally.rejected > max_rejects * tally.read:
                 raise BadInputError(
                     f"{tally.rejected:,} of {tally.read:,} rows for {name} are unusable, more than "
-                    f"{max_rejects:.3g} of them; first: {_shown(tally.examples)}",
+                    f"{100 * max_rejects:.3g} %; first: {_shown(tally.examples)}",
                     where=", ".join(tally.files[:3]),
                     remedy="Correct the file, check --map and --format, or allow more with --max-rejects",
                 )
