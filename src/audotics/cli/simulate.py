@@ -40,8 +40,8 @@ def simulate(
         config = SimulationConfig(n_users=users, n_tracks=tracks, n_days=days, seed=seed, n_events=events)
     except ValidationError as error:
         first = error.errors()[0]
-        option = f"--{str(first['loc'][0]).removeprefix('n_')}"
-        raise BadInputError(f"{first['msg']}, not {first['input']}", where=option) from error
+        option = f"--{str(first['loc'][0]).removeprefix('n_')}" if first["loc"] else "--events"
+        raise BadInputError(f"{first['msg']}", where=option) from error
     truth = run_simulation(config, out, progress_on_stderr(quiet=quiet))
     print(
         f"{out}: {users:,} listeners, {tracks:,} tracks, {days:,} days; the truth is in {truth.folder(out)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 
 import numpy as np
@@ -75,6 +74,13 @@ class Catalogue:
         cell: IndexArray = self.genre * genres.N_STYLES + self.style
         return cell
 
+    @property
+    def released(self) -> npt.NDArray[np.datetime64]:
+        """``[n_tracks]`` dates of release."""
+        start = np.datetime64(self.config.started_on.date(), "D")
+        dates: npt.NDArray[np.datetime64] = start + self.albums.release_day.astype("timedelta64[D]")
+        return dates
+
     @cached_property
     def track_ids(self) -> pl.Series:
         """Ids ``[n_tracks]``; the digits are the track number."""
@@ -94,7 +100,7 @@ class Catalogue:
             "album_id": _ids("b", albums.album, "album_id"),
             "album": album_title.gather(albums.album),
             "duration_ms": self.duration_ms,
-            "released": pl.Series(albums.release_day) * timedelta(days=1) + self.config.started_on.date(),
+            "released": pl.Series(self.released),
             "explicit": self.explicit,
             "genres": _lists(np.array(genres.NAMES), self.genre, self.second_genre),
             "tags": self._tags(rng),
@@ -105,7 +111,7 @@ class Catalogue:
 
     def _tags(self, rng: np.random.Generator) -> pl.Series:
         """A multiset of tags per track: genre, mood, decade, and sometimes the genre again."""
-        year = self.config.started_on.year + self.albums.release_day // 365
+        year = self.released.astype("datetime64[Y]").astype(np.int64) + 1970
         mood = np.where(
             self.sound["energy"] > 0.6,
             np.where(self.sound["valence"] > 0.5, "party", "intense"),

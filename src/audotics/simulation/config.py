@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
+from typing import Self
 from zlib import crc32
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 EVENTS_PER_USER_DAY = 6
 """Listens of a listener on a day, on average, where the settings do not say how many events they want."""
+
+
+MOST_PER_USER_DAY = 50
+"""More than that would not fit into the days of those who listen most."""
 
 
 class SimulationConfig(BaseModel):
@@ -48,8 +53,21 @@ class SimulationConfig(BaseModel):
         default=0.25, ge=0, le=1, description="Listens that go on with the album or artist just heard"
     )
     context_strength: float = Field(
-        default=0.6, ge=0, description="How much the hour changes which genres are chosen; 0 is not at all"
+        default=1.0, ge=0, description="How much the hour changes which genres are chosen; 0 is not at all"
     )
+
+    @field_validator("started_on")
+    @classmethod
+    def _is_midnight(cls, value: datetime) -> datetime:
+        if value.utcoffset() != timedelta(0) or value.time() != time(0):
+            raise ValueError("the log must start at a midnight in UTC")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_into_days(self) -> Self:
+        if self.expected_events > MOST_PER_USER_DAY * self.n_users * self.n_days:
+            raise ValueError(f"nobody listens to more than {MOST_PER_USER_DAY} tracks a day on average")
+        return self
 
     @property
     def expected_events(self) -> int:

@@ -68,7 +68,7 @@ class MusicService:
         self.truth = Truth.of(self.catalogue, self.listeners)
 
     def blocks(self) -> Iterator[pl.DataFrame]:
-        """The log from its beginning: one day's events (of some listeners, if many) per block, sorted by time."""
+        """The log from its beginning; a block is one day's events (of some listeners, if many), by time."""
         chooser = Chooser(self.catalogue, self.listeners)
         busy_until = np.zeros(self.config.n_users, np.int64)
         scale = session_scale(self.listeners)

@@ -14,6 +14,9 @@ from audotics.simulation.sampling import draw_rows
 
 MEAN_LENGTH = 9.0
 LONGEST = 80
+MOST_PER_DAY = 25.0
+"""Mean sessions of those who listen most: with more, a day would not be long enough."""
+
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 
@@ -69,6 +72,7 @@ def draw_sessions(
     volume = HOURS.sum(axis=1) / HOURS.sum(axis=1).mean()
     present = listeners.signup_day[first:last] <= day
     mean = listeners.sessions_per_day[first:last] * present * volume[weekday] * scale
+    mean = mean.clip(0, MOST_PER_DAY)
     user = first + np.repeat(np.arange(last - first), rng.poisson(mean))
     offset = UTC_OFFSET_HOURS[listeners.country[user]]
     by_country = np.stack([np.roll(HOURS[weekday], -hours) for hours in UTC_OFFSET_HOURS])
@@ -94,7 +98,7 @@ def session_scale(listeners: Listeners) -> float:
     # Mean of a geometric number that is cut off at the longest session.
     mean_length = MEAN_LENGTH * (1 - (1 - 1 / MEAN_LENGTH) ** LONGEST)
     expected = float(listeners.sessions_per_day.astype(np.float64) @ days_present) * mean_length
-    return config.expected_events / expected if expected else 0.0
+    return config.expected_events / expected
 
 
 def without_overlap(sessions: Sessions, duration: TimeArray, busy_until: npt.NDArray[np.int64]) -> TimeArray:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from audotics.domain import FloatArray, IndexArray, TimeArray
+from audotics.domain import BoolArray, FloatArray, IndexArray, TimeArray
 from audotics.errors import BadInputError, DamagedError
 from audotics.simulation import genres
 from audotics.simulation.catalogue import Catalogue
@@ -81,9 +81,9 @@ class Truth:
         """Genre weights ``[n, N_GENRES]`` of listeners at a moment (None: the end of the log)."""
         return self._taste(self.users(user_ids), at)
 
-    def drifted(self, user_ids: Ids, at: datetime | None = None) -> np.ndarray:
+    def drifted(self, user_ids: Ids, at: datetime | None = None) -> BoolArray:
         """Whether each listener's taste has jumped by then ``[n]``."""
-        drifted: np.ndarray = self.drift_day[self.users(user_ids)] <= self._day(at)
+        drifted: BoolArray = self.drift_day[self.users(user_ids)] <= self._day(at)
         return drifted
 
     def affinity(self, user_ids: Ids, track_ids: Ids, at: datetime | None = None) -> FloatArray:
@@ -122,8 +122,14 @@ class Truth:
         try:
             facts = json.loads((folder / TRUTH_NAME).read_text(encoding="utf-8"))
             arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
-            return cls(config=SimulationConfig.model_validate(facts["config"]), **arrays)
-        except (OSError, ValueError, KeyError) as error:
+            truth = cls(config=SimulationConfig.model_validate(facts["config"]), **arrays)
+            if (len(truth.user_style), len(truth.track_genre)) != (
+                truth.config.n_users,
+                truth.config.n_tracks,
+            ):
+                raise ValueError("its arrays are not as long as its settings say")
+            return truth
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DamagedError(
                 f"the truth cannot be read ({error})", where=str(folder), remedy="Simulate again"
             ) from error
@@ -149,7 +155,8 @@ _ARRAYS = tuple(field.name for field in fields(Truth) if field.name != "config")
 def _numbers(ids: Ids, letter: str, size: int) -> TimeArray:
     column = pl.Series("id", ids, dtype=pl.String)
     numbers = column.str.strip_prefix(letter).cast(pl.Int64, strict=False)
-    bad = column.filter(numbers.is_null() | (numbers >= size) | ~column.str.starts_with(letter))
+    known = numbers.is_between(0, size - 1).fill_null(False) & column.str.starts_with(letter)
+    bad = column.filter(~known)
     if len(bad):
         raise BadInputError(f"no such id in this simulation: {bad[0]}", where="truth")
     return numbers.to_numpy()
