@@ -20,7 +20,7 @@ TRUSTED_TYPES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredict
 """Types beyond the defaults of skops that a saved model may hold; never taken from the file."""
 
 _MODEL = "model.skops"
-_MAX_ROWS = 300_000
+_MAX_ROWS = 200_000
 
 
 class BoostedRanker:
@@ -51,14 +51,14 @@ class BoostedRanker:
         features, played = pointwise(within_budget(train, _MAX_ROWS, self.seed))
         held_features, held_played = pointwise(within_budget(validation, _MAX_ROWS, self.seed))
         model = HistGradientBoostingClassifier(
-            learning_rate=0.05,
-            max_iter=300,
+            learning_rate=0.1,
+            max_iter=150,
             max_leaf_nodes=15,
             min_samples_leaf=100,
             l2_regularization=10.0,
             max_features=0.5,
             early_stopping=True,
-            n_iter_no_change=15,
+            n_iter_no_change=10,
             random_state=self.seed,
         )
         self.model_ = model.fit(features, played, X_val=held_features, y_val=held_played)

@@ -21,7 +21,7 @@ from audotics.ranking.weighted import STANDARDISED, WeightedRanker, weighted_sco
 
 _PENALTIES = (np.inf, 1.0, 0.1, 0.01, 1e-3, 1e-4)
 """L2 strengths tried, strongest first (infinity: the mean itself), each started from the one before."""
-_MAX_ROWS = 1_000_000
+_MAX_ROWS = 500_000
 
 _Doubles = npt.NDArray[np.float64]
 

@@ -1,0 +1,79 @@
+"""ModelConfig: every setting of the deep ranker, and the shape of the data it was built for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from audotics.data.interactions import Interactions
+from audotics.domain import FloatArray
+
+
+class ModelConfig(BaseModel):
+    """Settings of `DeepRecommender`, its pre-training and its training.
+
+    The defaults suit some thousand to some million lists; tuning changes mainly ``learning_rate``,
+    ``l2``, ``dropout`` and ``embedding_dim``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    embedding_dim: int = Field(64, ge=1, le=1024, description="Length of user and track embeddings")
+    hidden: tuple[int, ...] = Field((128, 64, 32), min_length=1, description="Widths of the dense layers")
+    hashed_rows: int = Field(64, ge=1, description="Embedding rows shared by ids that training never saw")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Share of hidden units left out in training")
+    id_dropout: float = Field(
+        0.1, ge=0, lt=1, description="Share of user and track ids hidden in training, so that unseen ids work"
+    )
+    l2: float = Field(1e-5, ge=0, description="Penalty on dense weights and on the embeddings of a batch")
+    learning_rate: float = Field(1e-3, gt=0, description="Step of Adam for the ranking lists")
+    batch_size: int = Field(128, ge=1, description="Lists per step")
+    candidates_per_list: int = Field(
+        100, ge=2, description="Candidates per training list: positives and sampled negatives"
+    )
+    epochs: int = Field(30, ge=0, description="Passes over the lists at most")
+    patience: int = Field(4, ge=1, description="Passes without a better validation NDCG@20 before stopping")
+    head_weight: float = Field(0.2, ge=0, description="Weight of each head beside play in the loss")
+    pretraining_epochs: int = Field(6, ge=0, description="Passes of the two-tower model; 0 leaves it out")
+    pretraining_batch_size: int = Field(1024, ge=2, description="Pairs per step; the others are negatives")
+    pretraining_pairs: int = Field(500_000, ge=1, description="Pairs drawn for one pass at most")
+    pretraining_rate: float = Field(5e-3, gt=0, description="Step of Adam for the two-tower model")
+    seed: int = Field(0, ge=0, description="Fixes starting weights, dropout, sampling and shuffling")
+
+
+class ModelShape(BaseModel):
+    """What the data fixes about the model; saved beside the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_users: int = Field(ge=0)
+    n_tracks: int = Field(ge=0)
+    n_content: int = Field(ge=0)
+    n_features: int = Field(ge=1)
+    n_context: int = Field(ge=0)
+    n_recent: int = Field(ge=0)
+    heads: tuple[str, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RankingWorld:
+    """What the deep ranker knows of listeners and tracks beside the candidate lists.
+
+    Args:
+        n_users: Size of the listener vocabulary.
+        content: ``[n_tracks, n_content]`` processed content of every track, scaled to order one;
+            ``n_content`` may be 0.
+        interactions: Pairs for pre-training, ``[n_users, n_tracks]``; they must not hold the plays that
+            are labels of the training or validation lists. None leaves pre-training out.
+    """
+
+    n_users: int
+    content: FloatArray
+    interactions: Interactions | None = None
+
+    @property
+    def n_tracks(self) -> int:
+        """Size of the track vocabulary."""
+        return int(np.shape(self.content)[0])

@@ -1,0 +1,46 @@
+"""The trained model as files that need no Keras: LiteRT, and a SavedModel in TF Serving's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from audotics.ranking.config import ModelShape
+from audotics.ranking.model import DeepRecommender
+
+LITERT = "model.tflite"
+SAVED_MODEL = "saved_model/1"
+KERAS = "model.keras"
+
+
+def input_signature(shape: ModelShape) -> dict[str, keras.InputSpec]:
+    """Inputs by name; number of lists and width stay open."""
+    sizes = {
+        "features": ((None, None, shape.n_features), "float32"),
+        "track_index": ((None, None), "int32"),
+        "user_index": ((None,), "int32"),
+    }
+    if shape.n_context:
+        sizes["context"] = ((None, shape.n_context), "float32")
+    if shape.n_recent:
+        sizes["recent"] = ((None, shape.n_recent), "int32")
+    return {
+        name: keras.InputSpec(shape=size, dtype=dtype, name=name) for name, (size, dtype) in sizes.items()
+    }
+
+
+def export_model(model: DeepRecommender, folder: Path) -> None:
+    """Write ``model.tflite``, ``saved_model/1/`` (signature ``serving_default``) and ``model.keras``.
+
+    The LiteRT graph uses built-in operations only, so it runs without TensorFlow's kernels. The
+    ``.keras`` file is for training tools (warm starts); nothing loads it for serving.
+    """
+    signature = [input_signature(model.shape)]
+    builtin = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    model.export(
+        folder / LITERT, format="litert", input_signature=signature, target_spec=builtin, verbose=False
+    )
+    model.export(str(folder / SAVED_MODEL), format="tf_saved_model", input_signature=signature, verbose=False)
+    model.save(folder / KERAS)

@@ -1,0 +1,70 @@
+"""From lists to a trained deep model, the same twice for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from audotics.domain import FloatArray
+from audotics.ranking.batches import Scorer
+from audotics.ranking.config import ModelConfig, ModelShape, RankingWorld
+from audotics.ranking.linear import LinearRanker
+from audotics.ranking.model import DeepRecommender
+from audotics.ranking.pretraining import pretrain
+from audotics.ranking.protocol import RankingExamples
+from audotics.ranking.training_loop import TrainingHistory, fit_lists, traced_scorer
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A trained model, the function that scores with it, and how training went."""
+
+    model: DeepRecommender
+    scorer: Scorer
+    history: TrainingHistory
+
+
+def fit_model(
+    config: ModelConfig,
+    world: RankingWorld,
+    train: RankingExamples,
+    validation: RankingExamples,
+    weights: FloatArray,
+) -> FittedModel:
+    """Linear start, two-tower pre-training, listwise training.
+
+    Every source of chance has its own seed; TensorFlow is told to use deterministic kernels, which stays
+    so for the process.
+
+    Args:
+        config: Settings.
+        world: Listeners, content and pairs.
+        train: Lists to learn from.
+        validation: Lists of other listeners, to stop by.
+        weights: ``[n_lists, width]`` of ``train``.
+    """
+    tf.config.experimental.enable_op_determinism()
+    model = DeepRecommender(config, shape_of(world, train))
+    model.start_from(LinearRanker(config.seed).fit(train, validation).weights_, world.content)
+    history = TrainingHistory()
+    if world.interactions is not None:
+        history.pretraining_loss = pretrain(model, world.interactions)
+    fit_lists(model, train, validation, weights, history)
+    return FittedModel(model, traced_scorer(model), history)
+
+
+def shape_of(world: RankingWorld, examples: RankingExamples) -> ModelShape:
+    """The sizes that the data fixes."""
+    inputs = examples.inputs
+    n_tracks, n_content = np.shape(world.content)
+    return ModelShape(
+        n_users=world.n_users,
+        n_tracks=n_tracks,
+        n_content=n_content,
+        n_features=len(inputs.feature_names),
+        n_context=inputs.context.shape[1],
+        n_recent=inputs.recent.shape[1],
+        heads=examples.heads,
+    )

@@ -1,0 +1,1 @@
+"""Ways to run an exported ranking model; none of them imports Keras."""
