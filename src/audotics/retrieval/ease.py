@@ -11,7 +11,7 @@ from scipy import sparse
 
 from audotics.domain import FloatArray, IndexArray
 from audotics.errors import BadInputError
-from audotics.retrieval.item_item import STRENGTHS, ItemItemConfig, ItemItemRetriever
+from audotics.retrieval.item_item import STRENGTHS, CoListeningRetriever, ItemItemConfig
 from audotics.retrieval.protocol import Choice, Range, RetrieverConfig, SearchSpace
 
 BLOCK_COLUMNS = 128
@@ -29,7 +29,7 @@ class EASEConfig(ItemItemConfig):
     """Limit of the dense matrix; beyond it only the most popular tracks take part."""
 
 
-class EASE(ItemItemRetriever[EASEConfig]):
+class EASE(CoListeningRetriever[EASEConfig]):
     """Weights ``B`` that minimise ``|X - X B|^2 + lambda |B|^2`` with a zero diagonal.
 
     With ``P = (X'X + lambda I)^-1``, ``b_jt = -p_jt / p_tt``. Where listeners are fewer than tracks, ``P``

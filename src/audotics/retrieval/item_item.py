@@ -18,9 +18,42 @@ from audotics.retrieval.learned import LearnedRetriever, strongest_track
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
 from audotics.retrieval.weighting import play_scale, play_weights
 
+ConfigT = TypeVar("ConfigT", bound=RetrieverConfig)
+
+
+class ItemItemRetriever(LearnedRetriever[ConfigT]):
+    """Score of a track = sum over the history of (weight of the heard track) x (its weight to this track).
+
+    The learned arrays hold the weights as ``indptr``, ``indices`` and ``weights`` of a compressed matrix
+    ``[n_tracks, n_tracks]`` from heard (row) to proposed tracks (column), see `weight_arrays`.
+    """
+
+    @abstractmethod
+    def history(self, histories: Interactions) -> sparse.csr_matrix:
+        """How much each heard track counts ``[batch, n_tracks]``, entries in the order of ``histories``."""
+
+    def score(self, batch: QueryBatch) -> FloatArray:
+        """Scores ``[batch, n_tracks]``."""
+        scores: FloatArray = (self.history(batch.histories) @ self._weights()).toarray()
+        return scores
+
+    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        """The history track that adds most to the score."""
+        histories = batch.histories
+        targets = track_index[histories.row_index]
+        weights = np.asarray(self._weights()[histories.track_index, targets]).ravel()
+        shares = self.history(histories).data * weights
+        return strongest_track(histories, shares.astype(np.float32), track_index)
+
+    def _weights(self) -> sparse.csr_matrix:
+        arrays = self.arrays()
+        n_tracks = len(arrays["indptr"]) - 1
+        parts = (arrays["weights"], arrays["indices"], arrays["indptr"])
+        return sparse.csr_matrix(parts, shape=(n_tracks, n_tracks), copy=False)
+
 
 class ItemItemConfig(RetrieverConfig):
-    """Settings that all item-item retrievers share."""
+    """Settings of item-item retrievers that learn from who plays what, in no order."""
 
     n_neighbours: int = Field(200, ge=1)
     """Tracks kept for each heard track, those with the largest weights."""
@@ -34,15 +67,15 @@ STRENGTHS: SearchSpace = {
     "play_strength": Choice((0.0, 0.3, 1.0)),
     "history_strength": Choice((0.0, 0.3, 1.0)),
 }
-"""Where tuning looks for the settings that all item-item retrievers share."""
+"""Where tuning looks for the settings that all of these retrievers share."""
 
 ItemItemConfigT = TypeVar("ItemItemConfigT", bound=ItemItemConfig)
 
 
-class ItemItemRetriever(LearnedRetriever[ItemItemConfigT]):
-    """Score of a track = sum over the history of (weight of the heard track) x (its weight to this track).
+class CoListeningRetriever(ItemItemRetriever[ItemItemConfigT]):
+    """An item-item retriever that learns from who plays what.
 
-    Subclasses say how the weights ``[n_tracks, n_tracks]`` are learned (`weigh`).
+    Subclasses say how the weights are learned (`weigh`).
     """
 
     config_type: ClassVar[type[RetrieverConfig]] = ItemItemConfig
@@ -60,43 +93,23 @@ class ItemItemRetriever(LearnedRetriever[ItemItemConfigT]):
 
     def learn(self, corpus: Corpus) -> Arrays:
         """Learn the weights; a track never argues for itself."""
-        scale = play_scale(corpus.interactions)
-        plays = self._weighted(corpus.interactions, scale, self.config.play_strength)
+        interactions = corpus.interactions
+        scale = play_scale(interactions)
+        strength = self.config.play_strength
+        plays = interactions.matrix(play_weights(interactions.plays, scale, strength))
         plays.sort_indices()
-        weights = without_diagonal(self.weigh(plays))
-        return {
-            "indptr": weights.indptr,
-            "indices": weights.indices,
-            "weights": weights.data.astype(np.float32, copy=False),
-            "play_scale": np.array([scale], np.float32),
-        }
+        return {**weight_arrays(self.weigh(plays)), "play_scale": np.array([scale], np.float32)}
 
-    def score(self, batch: QueryBatch) -> FloatArray:
-        """Scores ``[batch, n_tracks]``."""
-        scores: FloatArray = (self._history(batch.histories) @ self._matrix()).toarray()
-        return scores
-
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
-        """The history track that adds most to the score."""
-        histories = batch.histories
-        targets = track_index[histories.row_index]
-        weights = np.asarray(self._matrix()[histories.track_index, targets]).ravel()
-        shares = self._history(histories).data * weights
-        return strongest_track(histories, shares.astype(np.float32), track_index)
-
-    def _matrix(self) -> sparse.csr_matrix:
-        arrays = self.arrays()
-        n_tracks = len(arrays["indptr"]) - 1
-        parts = (arrays["weights"], arrays["indices"], arrays["indptr"])
-        return sparse.csr_matrix(parts, shape=(n_tracks, n_tracks), copy=False)
-
-    def _history(self, histories: Interactions) -> sparse.csr_matrix:
+    def history(self, histories: Interactions) -> sparse.csr_matrix:
+        """Weights of the history by plays."""
         scale = float(self.arrays()["play_scale"][0])
-        return self._weighted(histories, scale, self.config.history_strength)
+        return histories.matrix(play_weights(histories.plays, scale, self.config.history_strength))
 
-    @staticmethod
-    def _weighted(interactions: Interactions, scale: float, strength: float) -> sparse.csr_matrix:
-        return interactions.matrix(play_weights(interactions.plays, scale, strength))
+
+def weight_arrays(weights: sparse.csr_matrix) -> Arrays:
+    """Learned arrays of weights ``[n_tracks, n_tracks]``, without the diagonal and explicit zeros."""
+    kept = without_diagonal(weights)
+    return {"indptr": kept.indptr, "indices": kept.indices, "weights": kept.data}
 
 
 def without_diagonal(weights: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -107,6 +120,17 @@ def without_diagonal(weights: sparse.csr_matrix) -> sparse.csr_matrix:
     kept = sparse.csr_matrix(parts, shape=weights.shape, dtype=np.float32)
     kept.sort_indices()
     return kept
+
+
+def largest_of_rows(weights: sparse.csr_matrix, n: int) -> sparse.csr_matrix:
+    """The same weights with only the ``n`` of largest magnitude in each row."""
+    lengths = np.diff(weights.indptr)
+    rows = np.repeat(np.arange(weights.shape[0]), lengths)
+    order = np.lexsort((-np.abs(weights.data), rows))
+    place = np.arange(weights.nnz) - np.repeat(weights.indptr[:-1], lengths)
+    kept = order[place < n]
+    parts = (weights.data[kept], (rows[kept], weights.indices[kept]))
+    return sparse.csr_matrix(parts, shape=weights.shape)
 
 
 def top_products(left: sparse.csr_matrix, right: sparse.csr_matrix, n: int) -> sparse.csr_matrix:

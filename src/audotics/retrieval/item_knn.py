@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy import sparse
 
 from audotics.domain import FloatArray
-from audotics.retrieval.item_item import STRENGTHS, ItemItemConfig, ItemItemRetriever, top_products
+from audotics.retrieval.item_item import STRENGTHS, CoListeningRetriever, ItemItemConfig, top_products
 from audotics.retrieval.protocol import Choice, Range, RetrieverConfig, SearchSpace
 
 
@@ -38,7 +38,7 @@ class ItemKNNConfig(ItemItemConfig):
     """Cosine and TF-IDF: added to the product of norms, so that tracks of two listeners are not twins."""
 
 
-class ItemKNN(ItemItemRetriever[ItemKNNConfig]):
+class ItemKNN(CoListeningRetriever[ItemKNNConfig]):
     """Weighted nearest neighbours between the listener columns of tracks.
 
     Here a listener is the "document" and a track the "term", so a track that everyone plays has a low

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from audotics.retrieval.item_item import STRENGTHS, ItemItemConfig, ItemItemRetriever, top_products
+from audotics.retrieval.item_item import STRENGTHS, CoListeningRetriever, ItemItemConfig, top_products
 from audotics.retrieval.protocol import Choice, Range, RetrieverConfig, SearchSpace
 
 
@@ -21,7 +21,7 @@ class RP3BetaConfig(ItemItemConfig):
     """Power of a track's popularity that its weight is divided by."""
 
 
-class RP3Beta(ItemItemRetriever[RP3BetaConfig]):
+class RP3Beta(CoListeningRetriever[RP3BetaConfig]):
     """Probability of walking from a heard track over one of its listeners to another track.
 
         w_jt = sum over listeners u of p(u | j)^alpha p(t | u)^alpha / listeners(t)^beta
