@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from audotics.data.cleaning import SCHEMAS, reject_rows
+from audotics.data.cleaning import reject_rows
 from audotics.data.formats.protocol import LINE, TableName, no_rejects
 
 _KEYS: dict[TableName, str] = {"tracks": "track_id", "users": "user_id", "playlists": "playlist_id"}
@@ -122,8 +122,6 @@ def _joined_lists(name: str) -> pl.Expr:
 def _number_entries(rows: pl.DataFrame) -> pl.DataFrame:
     """Entries without a position take their place in the file."""
     place = pl.int_range(pl.len(), dtype=pl.Int32).over("playlist_id")
-    known = (
-        pl.col("position") if "position" in rows.columns else pl.lit(None, SCHEMAS["playlists"]["position"])
-    )
+    known = pl.col("position") if "position" in rows.columns else pl.lit(None, pl.Int32)
     numbered = rows.with_columns(pl.coalesce(known, place).cast(pl.Int32).alias("position"))
     return numbered.sort("playlist_id", "position", maintain_order=True)

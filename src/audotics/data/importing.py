@@ -209,7 +209,7 @@ class _Import:
         yield read_table(table, self._own[table], self._column_map)
 
     def _take(self, raw: RawTable, chunk: Chunk) -> None:
-        cleaned = clean(raw.table, chunk.rows, raw.file.name)
+        cleaned = clean(chunk.rows, raw.file.name)
         if raw.counted:
             name = f"{raw.table}.{raw.part}" if raw.part else raw.table
             tally = self._tally(name, raw.file)

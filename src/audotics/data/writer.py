@@ -128,23 +128,7 @@ class DatasetWriter:
             )
         self._write_rejects()
         shutil.rmtree(self._staging / _SCRATCH, ignore_errors=True)
-        if counts is None:
-            counts = {name: Counts(read=rows, accepted=rows) for name, rows in self.rows.items()}
-        files = {
-            path.relative_to(self._staging).as_posix(): _record(path)
-            for path in sorted(self._staging.rglob("*.parquet"))
-        }
-        manifest = Manifest(
-            schema_version=SCHEMA_VERSION,
-            created_at=datetime.now(UTC),
-            created_by=f"audotics {__version__}",
-            source=self._source,
-            counts=dict(counts),
-            rows=self.rows,
-            time_range=self._range,
-            files=files,
-            fingerprint=fingerprint_of(files),
-        )
+        manifest = self._manifest(counts)
         write_new(self._staging / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
         flush_folder(self._staging / EVENTS_FOLDER)
         flush_folder(self._staging)
@@ -171,6 +155,25 @@ class DatasetWriter:
         if isinstance(first, datetime) and isinstance(last, datetime):
             known = self._range or (first, last)
             self._range = (min(first, known[0]), max(last, known[1]))
+
+    def _manifest(self, counts: Mapping[str, Counts] | None) -> Manifest:
+        if counts is None:
+            counts = {name: Counts(read=rows, accepted=rows) for name, rows in self.rows.items()}
+        files = {
+            path.relative_to(self._staging).as_posix(): _record(path)
+            for path in sorted(self._staging.rglob("*.parquet"))
+        }
+        return Manifest(
+            schema_version=SCHEMA_VERSION,
+            created_at=datetime.now(UTC),
+            created_by=f"audotics {__version__}",
+            source=self._source,
+            counts=dict(counts),
+            rows=self.rows,
+            time_range=self._range,
+            files=files,
+            fingerprint=fingerprint_of(files),
+        )
 
     def _write_rejects(self) -> None:
         spilled = sorted((self._staging / _SCRATCH).glob("rejects-*.parquet"))
