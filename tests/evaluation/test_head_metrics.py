@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
@@ -65,6 +65,7 @@ def test_bins_agree_with_scikit_learn() -> None:
     assert [part.predicted for part in bins] == pytest.approx(predicted)
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=40),
     st.sampled_from([0.1, 0.5, 0.9]),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audotics.evaluation.holdout import Holdout
@@ -40,6 +40,7 @@ def test_keep_drops_pairs_but_no_listener() -> None:
     assert kept.track_index.tolist() == [1]
 
 
+@settings(deadline=None)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 7)), max_size=30),
     lists=st.lists(st.lists(st.integers(-1, 7), min_size=3, max_size=3), min_size=5, max_size=5),

@@ -7,7 +7,7 @@ from math import log2
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
@@ -36,6 +36,7 @@ def test_gini_by_hand(counts: list[int], expected: float) -> None:
     assert diversity.gini(np.array(counts)) == pytest.approx(expected)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=15).filter(sum))
 def test_gini_is_half_the_relative_mean_difference(counts: list[int]) -> None:
     x, n = np.array(counts, float), len(counts)
@@ -53,6 +54,7 @@ def test_novelty_by_hand() -> None:
     assert np.isnan(found[3])
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=6, unique=True))
 def test_novelty_is_mean_self_information(tracks: list[int]) -> None:
     heard_by = np.arange(100)
@@ -71,6 +73,7 @@ def test_diversity_by_hand() -> None:
     assert np.isnan(found[5])
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     arrays.arrays(np.float32, (8, 3), elements=st.sampled_from([-2.0, -1.0, 0.5, 1.0, 3.0])),
     st.lists(st.integers(0, 7), min_size=2, max_size=8, unique=True),

@@ -5,7 +5,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audotics.errors import BadInputError
@@ -15,6 +15,7 @@ from audotics.evaluation.heads import head_metrics
 BOTH = ("accuracy", "precision", "recall", "f1", "log_loss", "calibration_error", "base_rate", "n")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40),
     st.integers(1, 7),

@@ -109,6 +109,7 @@ def evaluate(lists: list[list[int]], wanted: list[set[int]]) -> dict[str, np.nda
     return ranking_metrics(np.array(lists, np.int32), holdout, CUTOFFS)
 
 
+@settings(max_examples=30, deadline=None)
 @given(situations())
 def test_equals_the_obvious_computation(situation: tuple[list[list[int]], list[set[int]]]) -> None:
     lists, wanted = situation
@@ -119,6 +120,7 @@ def test_equals_the_obvious_computation(situation: tuple[list[list[int]], list[s
                 assert found[f"{name}@{cutoff}"][row] == pytest.approx(value), (name, cutoff)
 
 
+@settings(max_examples=30, deadline=None)
 @given(situations())
 def test_bounds_and_order(situation: tuple[list[list[int]], list[set[int]]]) -> None:
     found = evaluate(*situation)
@@ -134,6 +136,7 @@ def test_bounds_and_order(situation: tuple[list[list[int]], list[set[int]]]) -> 
             assert np.all(found[f"{name}@{shorter}"] <= found[f"{name}@{longer}"])
 
 
+@settings(max_examples=30, deadline=None)
 @given(situations(), st.randoms(use_true_random=False))
 def test_moving_a_hit_up_never_hurts(situation: tuple[list[list[int]], list[set[int]]], random) -> None:
     lists, wanted = situation
@@ -150,7 +153,7 @@ def test_moving_a_hit_up_never_hurts(situation: tuple[list[list[int]], list[set[
         assert np.all(after[name] >= values - 1e-12), name
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(situations())
 def test_agrees_with_scikit_learn(situation: tuple[list[list[int]], list[set[int]]]) -> None:
     lists, wanted = situation

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audotics.data.interactions import Interactions
@@ -51,6 +51,7 @@ def test_nobody_in_training() -> None:
     assert not masks[Segment.LIGHT_LISTENERS].any()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=1, max_size=12),
     st.lists(st.integers(-1, 0), max_size=4),

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -88,6 +88,7 @@ def test_metrics_without_values_are_left_out() -> None:
     assert bootstrap_intervals({}) == {}
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_interval_holds_the_resampled_middle(values: list[float]) -> None:
     found = bootstrap_intervals({"m": np.array(values)}, n_resamples=200)["m"]
@@ -165,6 +166,7 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
 def test_holm_properties(p_values: list[float]) -> None:
     corrected = np.array(holm(p_values))

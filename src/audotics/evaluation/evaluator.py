@@ -194,7 +194,8 @@ class ModelEvaluator:
         Args:
             results: Systems evaluated here, with distinct names.
             reference: Name of the system that the report is about. Default: the first.
-            learning_curves: Name of a series -> its value after each epoch.
+            learning_curves: Name of a series -> its value after each epoch; series whose names end in
+                the same word ("train loss", "validation loss") are drawn together.
 
         Raises:
             BadInputError: There is no result, two share a name, or none has the name ``reference``.
@@ -208,7 +209,10 @@ class ModelEvaluator:
             test=self._describe_test(),
             systems=tuple(self._summarise(result) for result in ordered),
             comparisons=self.compare(ordered, first.name),
-            learning_curves={name: tuple(values) for name, values in (learning_curves or {}).items()},
+            learning_curves={
+                name: tuple(float(value) if np.isfinite(value) else None for value in values)
+                for name, values in (learning_curves or {}).items()
+            },
         )
 
     def _describe(self, lists: IndexArray) -> tuple[dict[str, MetricArray], dict[str, float]]:

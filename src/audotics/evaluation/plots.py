@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from audotics.errors import MissingExtraError
 from audotics.evaluation.heads import HeadMetrics
 from audotics.evaluation.report import EvaluationReport
@@ -212,17 +214,18 @@ def _calibration(figure: Figure, heads: Mapping[str, HeadMetrics]) -> None:
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False)
 
 
-def _curves(figure: Figure, curves: Mapping[str, Sequence[float]]) -> None:
+def _curves(figure: Figure, curves: Mapping[str, Sequence[float | None]]) -> None:
     """Series whose names end in the same word ("train loss", "validation loss") share a panel."""
     panels: dict[str, list[str]] = {}
     for name in curves:
-        panels.setdefault(name.split()[-1] if name.split() else name, []).append(name)
+        panels.setdefault(name.rpartition(" ")[2], []).append(name)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (measure, names) in zip(axes, panels.items(), strict=True):
         for place, name in enumerate(names):
             epochs = range(1, len(curves[name]) + 1)
             colour = (ACCENT, *OTHERS)[place % (1 + len(OTHERS))]
-            axis.plot(epochs, curves[name], color=colour, marker="o", markersize=3, label=name)
+            values = np.array(curves[name], np.float64)  # None becomes NaN, a gap in the line
+            axis.plot(epochs, values, color=colour, marker="o", markersize=3, label=name)
         axis.set_title(metric_label(measure))
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)

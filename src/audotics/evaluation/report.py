@@ -130,14 +130,15 @@ class EvaluationReport(_Frozen):
         test: What was evaluated on.
         systems: One entry per system, the reference first.
         comparisons: The reference against each of the others; empty if there is one system.
-        learning_curves: Name of a series -> its value after each epoch, if training told.
+        learning_curves: Name of a series -> its value after each epoch (None where it has none),
+            if training told.
     """
 
     created_at: datetime
     test: TestDescription
     systems: tuple[SystemReport, ...]
     comparisons: tuple[Comparison, ...] = ()
-    learning_curves: dict[str, tuple[float, ...]] = {}
+    learning_curves: dict[str, tuple[float | None, ...]] = {}
 
     @property
     def reference(self) -> SystemReport:
