@@ -169,7 +169,8 @@ def _compressed(arrays: Arrays, prefix: str, width: int) -> sparse.csr_matrix:
 def _unit_rows(vectors: FloatArray) -> FloatArray:
     """Rows scaled to length 1; rows of zeros stay."""
     lengths: FloatArray = np.sqrt(np.sum(vectors * vectors, axis=1, keepdims=True))
-    scaled: FloatArray = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    lengths[lengths == 0] = 1.0
+    scaled: FloatArray = vectors / lengths
     return scaled
 
 

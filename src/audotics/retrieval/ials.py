@@ -23,9 +23,9 @@ class IALSConfig(RetrieverConfig):
 
     rank: int = Field(128, ge=1, le=2048)
     """Length of the factors."""
-    unobserved_ratio: float = Field(16.0, gt=0)
+    unobserved_ratio: float = Field(8.0, gt=0)
     """Confidence of all unobserved pairs together, in units of that of all observed ones."""
-    regularization: float = Field(0.2, gt=0)
+    regularization: float = Field(0.15, gt=0)
     """Ridge of a row of usual length, in units of its number of pairs."""
     sweeps: int = Field(12, ge=1)
     """Times that both sides are solved."""
@@ -57,14 +57,17 @@ class IALS(LearnedRetriever[IALSConfig]):
     name: ClassVar[str] = "ials"
     config_type: ClassVar[type[RetrieverConfig]] = IALSConfig
     space: ClassVar[SearchSpace] = {
-        "rank": Choice((32, 64, 128, 256)),
-        "unobserved_ratio": Range(2.0, 100.0, log=True),
+        "rank": Choice((64, 128, 256)),
+        "unobserved_ratio": Range(1.0, 100.0, log=True),
         "regularization": Range(0.02, 0.6, log=True),
         "play_strength": Choice((0.0, 0.3, 1.0)),
     }
 
     def learn(self, corpus: Corpus) -> Arrays:
         """Alternate over listeners and tracks for the configured number of sweeps."""
+        # Learning only: loading and scoring a stored retriever must not need this library.
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
         interactions = corpus.interactions
         scale = play_scale(interactions)
         by_user = self._confidences(interactions, scale)
@@ -80,11 +83,13 @@ class IALS(LearnedRetriever[IALSConfig]):
         tracks = random.normal(0.0, spread, (corpus.n_tracks, self.config.rank)).astype(np.float32)
         # A cold track must not weigh in the Gram matrix of the first sweep.
         tracks[~warm] = 0.0
-        for _ in range(self.config.sweeps):
-            solver = RowSolver.rotated(tracks, unobserved)
-            users = solver.solve(by_user, self._ridge(by_user, per_user))
-            solver = RowSolver.rotated(users, unobserved)
-            tracks = solver.solve(by_track, self._ridge(by_track, per_track))
+        # Threads of the linear algebra library cost more than they bring on thousands of small systems.
+        with threadpool_limits(limits=1, user_api="blas"):
+            for _ in range(self.config.sweeps):
+                solver = RowSolver.rotated(tracks, unobserved)
+                users = solver.solve(by_user, self._ridge(by_user, per_user))
+                solver = RowSolver.rotated(users, unobserved)
+                tracks = solver.solve(by_track, self._ridge(by_track, per_track))
         solver = RowSolver.rotated(tracks, unobserved)
         return {
             "track_factors": solver.factors,
