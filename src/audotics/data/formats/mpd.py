@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -83,7 +84,7 @@ def _read_slice(path: Path) -> _Slice:
         (
             (place, {**track, "pid": playlist.get("pid")} if isinstance(track, dict) else track)
             for place, playlist in zip(playlists.places, playlists.objects, strict=True)
-            for track in playlist.get("tracks") or ()
+            for track in _tracks_of(playlist)
         ),
     )
     return _Slice(
@@ -92,6 +93,12 @@ def _read_slice(path: Path) -> _Slice:
         entries.columns("pid", *_TRACK_KEYS),
         entries.rejected,
     )
+
+
+def _tracks_of(playlist: dict[str, Any]) -> list[Any]:
+    """The entries; what stands there but is no list is one entry, to be rejected."""
+    tracks = playlist.get("tracks")
+    return tracks if isinstance(tracks, list) else [tracks] * (tracks is not None)
 
 
 def _tables_of(path: Path, found: _Slice, options: FormatOptions) -> Iterator[RawTable]:
