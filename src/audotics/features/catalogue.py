@@ -34,6 +34,14 @@ def text_column(track_table: pl.DataFrame, name: str) -> pl.Series:
     return _column(track_table, _text(track_table, name))
 
 
+def term_lists(table: pl.DataFrame, column: str) -> pl.Series:
+    """Lists of cleaned terms ``[n_rows]``: surrounding blanks and upper case tell no two terms apart."""
+    if column not in table.columns:
+        return pl.Series(column, [None], dtype=pl.List(pl.String)).new_from_index(0, table.height)
+    cleaned = pl.element().str.strip_chars().str.to_lowercase()
+    return table.select(pl.col(column).cast(pl.List(pl.String)).list.eval(cleaned)).to_series()
+
+
 def owner_codes(keys: pl.Series) -> IndexArray:
     """Dense numbers of equal keys ``[n_tracks]``, -1 where null."""
     ranks = keys.rank("dense").cast(pl.Int32) - 1

@@ -24,9 +24,8 @@ _FIRST_TIME = 10**12
 _YEAR_HOURS = 8760.0
 _LONG_HISTORY = 1000.0
 _OLD_DAYS = 3650.0
-
 _BLOCK = 1 << 22
-"""Profile cells or candidate terms worked on at once: 16 MB as float32."""
+"""Profile cells or candidate terms worked on at once."""
 
 
 class HistoryStatistics:

@@ -12,7 +12,8 @@ import polars as pl
 from scipy import sparse
 
 from audotics.domain import TimeArray
-from audotics.features.catalogue import album_keys, artist_keys, text_column
+from audotics.features.catalogue import album_keys, artist_keys, term_lists, text_column
+from audotics.features.weights import inverse_document_frequency, tfidf_rows
 
 GROUPS = ("artist", "album", "genre", "tag", "decade")
 """Kinds of terms, in the order of the columns."""
@@ -96,10 +97,8 @@ class TermMatrix:
 def content_terms(track_table: pl.DataFrame) -> TermMatrix:
     """Describe every track by the terms it shares with at least one other track.
 
-    Inside a group a term counts ``(1 + ln tf) * idf`` with ``idf = 1 + ln((1 + n) / (1 + df))`` (sublinear
-    term frequency and smoothed inverse document frequency: Manning, Raghavan, Schütze, *Introduction to
-    Information Retrieval*, 2008, section 6.4), where ``n`` counts the tracks that have any term of the
-    group; then the group's block of the row is scaled to length 1.
+    Inside a group terms are weighted by TF-IDF (`weights.tfidf_rows`), where only tracks that have any
+    term of the group count, and the group's block of each row has length 1.
 
     Args:
         track_table: The tracks table (``schema.TRACKS``), one row per track in index order. Columns may
@@ -132,7 +131,7 @@ def _occurrences(track_table: pl.DataFrame, group: str) -> pl.DataFrame:
     elif group == "decade":
         keys = names = _decades(track_table)
     else:
-        keys = names = _term_lists(track_table, f"{group}s")
+        keys = names = term_lists(track_table, f"{group}s")
     table = pl.DataFrame([rows, keys.alias("key"), names.alias("name")])
     if keys.dtype == pl.List(pl.String):
         table = table.drop("name").explode("key", empty_as_null=True).with_columns(name=pl.col("key"))
@@ -146,36 +145,21 @@ def _decades(track_table: pl.DataFrame) -> pl.Series:
     return (years // 10 * 10).cast(pl.String) + "s"
 
 
-def _term_lists(track_table: pl.DataFrame, column: str) -> pl.Series:
-    """Lists of cleaned terms: surrounding blanks and upper case tell no two terms apart."""
-    if column not in track_table.columns:
-        return pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, track_table.height)
-    cleaned = pl.element().str.strip_chars().str.to_lowercase()
-    return track_table.select(pl.col(column).cast(pl.List(pl.String)).list.eval(cleaned)).to_series()
-
-
 def _weighted(occurrences: pl.DataFrame, n_tracks: int) -> tuple[sparse.csr_matrix, list[str]]:
     """The weighted block ``[n_tracks, n_terms]`` of one group and the names of its terms."""
-    counts = occurrences.group_by("row", "key").agg(pl.len().alias("tf"), pl.col("name").drop_nulls().min())
-    n_described = counts["row"].n_unique()
+    counts = occurrences.group_by("row", "key").agg(
+        pl.len().alias("count"), pl.col("name").drop_nulls().min()
+    )
     terms = (
         counts.group_by("key")
-        .agg(pl.len().alias("df"), pl.col("name").min())
-        .filter(pl.col("df") >= MIN_TRACKS)
+        .agg(pl.len().alias("n_with_term"), pl.col("name").min())
+        .filter(pl.col("n_with_term") >= MIN_TRACKS)
         .sort("key")
         .with_row_index("term")
     )
-    cells = counts.join(terms.select("key", "term", "df"), on="key").select(
-        "row",
-        "term",
-        weight=(1 + pl.col("tf").log()) * (1 + ((1 + n_described) / (1 + pl.col("df"))).log()),
-    )
-    cells = cells.with_columns(pl.col("weight") / (pl.col("weight") ** 2).sum().over("row").sqrt())
-    block = sparse.csr_matrix(
-        (
-            cells["weight"].to_numpy().astype(np.float32),
-            (cells["row"].to_numpy(), cells["term"].to_numpy()),
-        ),
-        shape=(n_tracks, terms.height),
+    cells = counts.join(terms.select("key", "term"), on="key")
+    idf = inverse_document_frequency(terms["n_with_term"].to_numpy(), counts["row"].n_unique())
+    block = tfidf_rows(
+        cells["row"].to_numpy(), cells["term"].to_numpy(), cells["count"].to_numpy(), idf, n_tracks
     )
     return block, terms.select(pl.coalesce("name", "key")).to_series().to_list()
