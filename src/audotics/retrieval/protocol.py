@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
-from audotics.domain import FloatArray, IndexArray
+from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 """Learned state: plain arrays by name, saved as ``.npy`` and memory-mapped when loaded."""
@@ -116,14 +116,23 @@ class Retriever(Protocol):
 
 def top_k(scores: FloatArray, k: int) -> IndexArray:
     """Indices of the ``k`` best per row ``[batch, k]``, best first, ties by lower index, -1 where -inf."""
-    n = scores.shape[1]
-    k = min(k, n)
-    part = (
-        np.argpartition(-scores, k - 1, axis=1)[:, :k] if k < n else np.tile(np.arange(n), (len(scores), 1))
-    )
-    part = np.sort(part, axis=1)
+    k = min(k, scores.shape[1])
+    chosen = _at_least_kth(scores, k)
+    part = np.nonzero(chosen)[1].reshape(len(scores), k)
     values = np.take_along_axis(scores, part, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     best = np.take_along_axis(part, order, axis=1)
-    best[np.take_along_axis(values, order, axis=1) == -np.inf] = -1
+    best[np.take_along_axis(values, order, axis=1) == -np.inf] = PADDING
     return best.astype(np.int32)
+
+
+def _at_least_kth(scores: FloatArray, k: int) -> BoolArray:
+    """Exactly ``k`` True per row ``[batch, n]``: the best, of equals at the edge those of lower index."""
+    edge = np.partition(scores, -k, axis=1)[:, -k][:, None]
+    chosen: BoolArray = scores >= edge
+    crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+    if len(crowded):
+        equal = scores[crowded] == edge[crowded]
+        room = k - np.count_nonzero(chosen[crowded] & ~equal, axis=1)[:, None]
+        chosen[crowded] &= ~equal | (np.cumsum(equal, axis=1, dtype=np.int32) <= room)
+    return chosen

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from audotics.retrieval.protocol import top_k
+
+# Few distinct values, so that ties stand at every edge.
+SCORES = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 5), st.integers(1, 12)),
+    elements=st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0]),
+)
+
+
+@given(SCORES, st.integers(1, 15))
+def test_equals_a_stable_sort(scores: np.ndarray, k: int) -> None:
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
+    expected[np.take_along_axis(scores, expected, axis=1) == -np.inf] = -1
+    np.testing.assert_array_equal(top_k(scores, k), expected)
+
+
+def test_no_rows_give_no_rows() -> None:
+    assert top_k(np.zeros((0, 7), np.float32), 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("k", [1, 10, 500])
+def test_large_random_scores(k: int) -> None:
+    scores = np.random.default_rng(0).normal(size=(20, 5000)).astype(np.float32)
+    np.testing.assert_array_equal(top_k(scores, k), np.argsort(-scores, axis=1)[:, :k])

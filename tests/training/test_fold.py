@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from audotics.data.queries import NO_TIME
+from audotics.domain import Mode
+from audotics.training.fold import ROLE_SHARES, Fold, hide
+from contract.planted import events_table, no_users, planted_tracks
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def timed_events() -> pl.DataFrame:
+    """Two listeners, one play an hour for 100 hours; every fifth is a skip, every seventh complete."""
+    hours = range(100)
+    kinds = ["skip" if hour % 5 == 0 else "complete" if hour % 7 == 0 else "play" for hour in hours]
+    parts = [
+        pl.DataFrame(
+            {
+                "user_id": [user] * 100,
+                "track_id": [f"t{(hour * step) % 90:03d}" for hour in hours],
+                "timestamp": [START + timedelta(hours=hour) for hour in hours],
+                "event": kinds,
+                "device": ["phone" if hour < 90 else "car" for hour in hours],
+            }
+        )
+        for user, step in (("a", 1), ("b", 7))
+    ]
+    return events_table(pl.concat(parts))
+
+
+def test_hidden_pairs_are_not_visible(fold: Fold) -> None:
+    visible = fold.visible.interactions.matrix().toarray() > 0
+    users = fold.batch.user_index[fold.hidden["row"].to_numpy()]
+    tracks = fold.hidden["track_index"].to_numpy()
+    assert not visible[users, tracks].any()
+    everything = fold.corpus.interactions.matrix().toarray() > 0
+    assert everything[users, tracks].all()
+    assert visible.sum() + fold.hidden.height == everything.sum()
+
+
+def test_both_corpora_number_listeners_and_tracks_alike(fold: Fold) -> None:
+    assert fold.visible.users is fold.corpus.users
+    assert fold.visible.tracks is fold.corpus.tracks
+
+
+def test_histories_are_those_before_hiding(fold: Fold) -> None:
+    for row in range(5):
+        history = fold.batch.histories.rows(np.array([row])).track_index
+        known = fold.visible.interactions.rows(fold.batch.user_index[[row]]).track_index
+        np.testing.assert_array_equal(history, known)
+
+
+def test_taking_rows_keeps_each_listeners_own_answers(fold: Fold) -> None:
+    chosen = np.array([5, 2], np.int32)
+    part = fold.take(chosen)
+    assert part.batch.user_index.tolist() == fold.batch.user_index[chosen].tolist()
+    for new, old in enumerate(chosen):
+        before = fold.hidden.filter(pl.col("row") == int(old))["track_index"].sort().to_list()
+        assert part.hidden.filter(pl.col("row") == new)["track_index"].sort().to_list() == before
+
+
+def test_roles_are_disjoint_and_of_the_promised_size(fold: Fold) -> None:
+    teach, choose, judge = fold.roles(seed=3, most=1000)
+    together = np.concatenate([teach, choose, judge])
+    assert sorted(together.tolist()) == list(range(fold.batch.size))
+    assert len(teach) / fold.batch.size == pytest.approx(ROLE_SHARES[0], abs=0.02)
+    assert fold.roles(seed=3, most=1000)[0].tolist() == teach.tolist()
+    assert fold.roles(seed=4, most=1000)[0].tolist() != teach.tolist()
+    assert sum(map(len, fold.roles(seed=3, most=20))) == 20
+
+
+def test_timed_data_is_hidden_from_a_moment_on() -> None:
+    fold = hide(timed_events(), planted_tracks(), no_users(), seed=0, include_heard=True)
+    assert fold.corpus.timed
+    last_seen = fold.visible.events["timestamp"].max()
+    assert (fold.batch.at != NO_TIME).all()
+    for at in fold.batch.at:
+        assert datetime.fromtimestamp(at / 1e6, UTC) > last_seen
+    assert fold.batch.device == ("phone", "phone")
+
+
+def test_labels_of_a_pair_join_all_its_events() -> None:
+    fold = hide(timed_events(), planted_tracks(), no_users(), seed=0, include_heard=True)
+    hidden_from = fold.batch.at.min()
+    events = timed_events().filter(pl.col("timestamp").dt.epoch("us") >= int(hidden_from))
+    tracks = events.filter(pl.col("user_id") == "a").group_by("track_id").agg(pl.col("event").unique())
+    row = fold.batch.user_index.tolist().index(fold.corpus.users.index("a"))
+    hidden = fold.hidden.filter(pl.col("row") == row)
+    assert hidden.height == tracks.height
+    for track, kinds in tracks.iter_rows():
+        found = hidden.filter(pl.col("track_index") == fold.corpus.tracks.index(track)).row(0, named=True)
+        assert found["skip"] == ("skip" in kinds)
+        assert found["complete"] == ("complete" in kinds)
+        assert found["play"] == bool({"play", "complete"} & set(kinds))
+
+
+def test_heard_tracks_are_no_answers_unless_asked_for() -> None:
+    discover = hide(timed_events(), planted_tracks(), no_users(), seed=0, include_heard=False)
+    visible = discover.visible.interactions.matrix().toarray() > 0
+    users = discover.batch.user_index[discover.hidden["row"].to_numpy()]
+    assert not visible[users, discover.hidden["track_index"].to_numpy()].any()
+    mixed = hide(timed_events(), planted_tracks(), no_users(), seed=0, include_heard=True)
+    assert mixed.hidden.height > discover.hidden.height
+    assert set(discover.allowed.mode) == {Mode.DISCOVER}
+    assert set(mixed.allowed.mode) == {Mode.MIX}

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from audotics.data.dataset import Dataset
+from audotics.data.writer import DatasetWriter
+from audotics.domain import Query
+from audotics.errors import BadInputError, DamagedError
+from audotics.recommender import bundle
+from audotics.registry import Registry
+from audotics.telemetry import Progress
+from audotics.training.assessment import assess
+from audotics.training.config import TrainConfig, read_config
+from audotics.training.judging import HYBRID
+from audotics.training.pipeline import Trained, TrainingPipeline
+from audotics.training.publishing import load_report, load_version, publish
+from contract.planted import genre_of, planted_events, planted_tracks
+
+
+def test_the_result_knows_all_of_the_data(trained: Trained, dataset: Dataset) -> None:
+    events = dataset.events().collect()
+    assert trained.recommender.histories.n_pairs == events.n_unique(["user_id", "track_id"])
+    assert len(trained.recommender.users) == events["user_id"].n_unique()
+
+
+def test_planted_genres_are_recovered(trained: Trained, dataset: Dataset) -> None:
+    events = dataset.events().collect()
+    homes = dict(
+        events.with_columns(genre=pl.col("track_id").map_elements(genre_of, return_dtype=pl.String))
+        .group_by("user_id")
+        .agg(pl.col("genre").mode().first())
+        .iter_rows()
+    )
+    slates = trained.recommender.recommend([Query(user_id=user_id, k=5) for user_id in homes])
+    shares = [np.mean([genre_of(t) == homes[s.user_id or ""] for t in s.track_ids]) for s in slates]
+    assert np.mean(shares) > 0.85
+
+
+def test_the_report_compares_the_whole_with_its_parts(trained: Trained) -> None:
+    names = {system.name for system in trained.report.systems}
+    assert names == {HYBRID, "item-knn", "rp3beta", "popularity"}
+    assert trained.report.reference.name == HYBRID
+    hybrid = trained.report.reference.metrics["ndcg@20"].mean
+    assert hybrid > 1.3 * trained.report.system("popularity").metrics["ndcg@20"].mean
+
+
+def test_one_ranker_serves_and_settings_are_kept(trained: Trained) -> None:
+    assert sum(standing.chosen for standing in trained.standings) == 1
+    chosen = next(standing.name for standing in trained.standings if standing.chosen)
+    assert trained.recommender.ranker.name == chosen
+    assert set(trained.tuned) == {"item-knn", "rp3beta", "popularity"}
+
+
+def test_training_twice_gives_the_same_lists(trained: Trained, dataset: Dataset) -> None:
+    config = trained.config.model_copy(update={"settings": trained.tuned})
+    queries = [Query(user_id=user_id, k=5) for user_id in trained.recommender.users.ids[:10]]
+    first, second = (TrainingPipeline(config).train(dataset).recommender.recommend(queries) for _ in range(2))
+    assert [slate.track_ids for slate in first] == [slate.track_ids for slate in second]
+
+
+def test_stages_are_told(dataset: Dataset) -> None:
+    progress = Progress()
+    config = TrainConfig(retrievers=("popularity",), rankers=("mean",), tune_trials=1)
+    TrainingPipeline(config, progress).train(dataset)
+    assert [record.name for record in progress.records][:2] == ["read and hide", "tune popularity"]
+
+
+def test_too_little_data_is_said(tmp_path: Path) -> None:
+    with DatasetWriter(tmp_path / "tiny", source="tiny") as writer:
+        writer.add_events(planted_events(n_users=4))
+        writer.set_table("tracks", planted_tracks())
+        tiny = writer.commit()
+    with pytest.raises(BadInputError, match="only 4 listeners"):
+        TrainingPipeline(TrainConfig(rankers=("mean",))).train(tiny)
+
+
+@pytest.mark.parametrize("field", ["retrievers", "rankers"])
+def test_unknown_parts_are_refused(dataset: Dataset, field: str) -> None:
+    with pytest.raises(BadInputError, match="magic"):
+        TrainingPipeline(TrainConfig(**{field: ("magic",)})).train(dataset)
+
+
+def test_a_published_version_answers_like_the_trained_one(
+    trained: Trained, dataset: Dataset, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "models")
+    version = publish(trained, dataset, registry, "first", Progress())
+    assert registry.alias("champion") == version
+    manifest = registry.show("champion")
+    assert manifest.dataset.fingerprint == dataset.manifest.fingerprint
+    assert manifest.config["ranker"] == trained.recommender.ranker.name
+    loaded = load_version(registry)
+    queries = [Query(user_id=user_id, k=6) for user_id in loaded.users.ids]
+    before, after = trained.recommender.recommend(queries), loaded.recommend(queries)
+    assert [slate.track_ids for slate in before] == [slate.track_ids for slate in after]
+    assert load_report(registry).model_dump() == trained.report.model_dump()
+    victim = registry.folder(version) / "tracks.parquet"
+    victim.chmod(0o600)
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    with pytest.raises(DamagedError, match=r"tracks\.parquet"):
+        load_version(registry)
+
+
+def test_vocabulary_hashes_stand_in_the_manifest(trained: Trained, dataset: Dataset, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    publish(trained, dataset, registry, "hashed", Progress())
+    expected = bundle.vocabulary_hash(trained.recommender.users, trained.recommender.tracks)
+    assert registry.show("latest").vocabulary_hash == expected
+
+
+def test_assessment_on_a_given_test(trained: Trained, dataset: Dataset) -> None:
+    heard = dataset.events().collect().select("user_id", "track_id")
+    everything = heard.select("user_id").unique().join(heard.select("track_id").unique(), how="cross")
+    test = everything.join(heard, on=["user_id", "track_id"], how="anti").filter(
+        pl.struct("user_id", "track_id").hash(seed=1) % 10 == 0
+    )
+    report = assess(
+        trained.recommender, dataset, test, baselines=True, include_heard=False, progress=Progress()
+    )
+    assert {system.name for system in report.systems} == {HYBRID, "item-knn", "rp3beta", "popularity"}
+    assert report.test.n_pairs == test.height
+    assert report.reference.n_without_lists == 0
+
+
+def test_settings_come_from_file_and_assignments(tmp_path: Path) -> None:
+    path = tmp_path / "train.toml"
+    path.write_text("seed = 3\ntune_trials = 7\n[settings.ials]\nrank = 16\n")
+    config = read_config(path, ["tune_trials=2", "settings.ials.rank=32", 'rankers=["mean"]'])
+    assert (config.seed, config.tune_trials) == (3, 2)
+    assert config.settings == {"ials": {"rank": 32}}
+    assert config.rankers == ("mean",)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [("seed", "no assignment"), ("sed=1", "sed"), ("tune_trials=-1", "tune_trials"), ("seed=many", "seed")],
+)
+def test_bad_settings_are_named(assignment: str, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        read_config(None, [assignment])
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("seed = = 1")
+    with pytest.raises(BadInputError, match=r"broken\.toml"):
+        read_config(path, [])
