@@ -91,12 +91,12 @@ def _on_test(
     progress: Progress,
 ) -> EvaluationReport:
     from audotics.data.dataset import Dataset
-    from audotics.data.importing import read_pairs
+    from audotics.data.heldout import read_held_out
     from audotics.registry import Registry
     from audotics.training.assessment import assess
     from audotics.training.publishing import load_version
 
-    pairs = read_pairs(test)
+    pairs = read_held_out(test)
     opened = Dataset.open(dataset)
     with progress.stage("load the model"):
         recommender = load_version(Registry(models), model)

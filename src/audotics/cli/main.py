@@ -14,6 +14,7 @@ from audotics import __version__
 from audotics.errors import AudoticsError
 
 COMMAND_MODULES = (
+    "demo",
     "import_",
     "simulate",
     "describe",
