@@ -75,7 +75,6 @@ def test_every_kind_of_column_is_found() -> None:
         "released": "numeric",
         "explicit": "numeric",
         "genres": "terms",
-        "tags": "terms",
         "embedding": 3,
         "feature_tempo": "numeric",
     }
@@ -128,6 +127,13 @@ def test_the_most_frequent_terms_are_kept() -> None:
     assert set(encoded(plain(max_terms=2), table)) == {"tags=b", "tags=c"}
 
 
+def test_columns_without_a_frequent_term_do_not_count() -> None:
+    table = tracks().with_columns(artist_id="track_id", country=pl.lit("SE"))
+    processor = DataProcessor(n_components=None).fit(table)
+    assert not {"artist", "country", "tags"} & set(processor.columns_)
+    assert "genres" in processor.columns_
+
+
 def test_artist_name_is_used_without_an_id() -> None:
     table = pl.DataFrame(
         {"artist": ["A", "A", "B"], "artist_id": [None, None, None]},
@@ -141,6 +147,7 @@ def test_artist_name_is_used_without_an_id() -> None:
     [
         pl.DataFrame({"track_id": ["a", "b"], "title": ["x", "y"]}),
         pl.DataFrame({"feature_x": [1.0, 1.0], "tags": [["a"], ["a"]]}),
+        pl.DataFrame({"artist_id": ["a", "b", "c"], "tags": [["x"], ["y"], []]}),
         pl.DataFrame({"feature_x": [None, None], "genres": [None, None]}),
         pl.DataFrame({"feature_x": [1.0, None, 5.0]}).head(1),
         np.zeros((4, 0)),

@@ -85,8 +85,10 @@ class DataProcessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
             if value is not None and value < 1:
                 raise BadInputError(f"{name} is {value}", remedy="Give a number from 1 on, or None for all")
         table = self._table(X, reset=True)
-        self.columns_ = find_columns(table)
-        self.pipeline_ = self._fitted_pipeline(read_columns(table, self.columns_), _target(y, table.height))
+        kinds = find_columns(table)
+        readable = read_columns(table, kinds)
+        self.columns_ = self._telling(readable, kinds)
+        self.pipeline_ = self._fitted_pipeline(readable, _target(y, table.height))
         self.n_features_out_ = len(self.get_feature_names_out())
         return self
 
@@ -123,7 +125,7 @@ class DataProcessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def _fitted_pipeline(self, table: pl.DataFrame, y: npt.NDArray[Any] | None) -> Pipeline | None:
         with config_context(transform_output="default"):
-            if not self._has_columns(table):
+            if not self.columns_:
                 return None
             steps = [("encode", self._encoder())]
             encoded = steps[0][1].fit_transform(table)
@@ -136,12 +138,13 @@ class DataProcessor(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
                 steps.append(("reduce", self._reducer(self.n_components, encoded.shape).fit(encoded)))
         return Pipeline(steps)
 
-    def _has_columns(self, table: pl.DataFrame) -> bool:
-        """Whether anything gets encoded: `ColumnTransformer` fails where no block has columns."""
-        return any(
-            kind not in ("text", "terms") or self._term_encoder().fit(table.select(name)).vocabulary_.size
-            for name, kind in self.columns_.items()
-        )
+    def _telling(self, table: pl.DataFrame, kinds: dict[str, str | int]) -> dict[str, str | int]:
+        """The columns that get encoded: `ColumnTransformer` refuses encoders that learned no term."""
+        return {
+            name: kind
+            for name, kind in kinds.items()
+            if kind not in ("text", "terms") or self._term_encoder().fit(table.select(name)).vocabulary_.size
+        }
 
     def _term_encoder(self) -> TermEncoder:
         return TermEncoder(self.weighting, self.min_frequency, self.max_terms)
