@@ -78,6 +78,10 @@ class Retriever(Protocol):
 
     name: ClassVar[str]
     space: ClassVar[SearchSpace]
+    config_type: ClassVar[type[RetrieverConfig]]
+
+    def __init__(self, config: Any = None) -> None:
+        """Store settings of `config_type`; None takes its defaults."""
 
     @property
     def config(self) -> RetrieverConfig:

@@ -13,7 +13,8 @@ from audotics.data.dataset import Dataset
 from audotics.evaluation.report import EvaluationReport
 from audotics.recommender import bundle
 from audotics.recommender.recommender import Recommender
-from audotics.registry import DatasetRecord, Registry, VersionRecord
+from audotics.registry.manifest import DatasetRecord, VersionRecord
+from audotics.registry.store import Registry
 from audotics.telemetry import Progress
 from audotics.training.judging import HYBRID
 from audotics.training.pipeline import Trained
