@@ -9,7 +9,14 @@ models/
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audotics.registry.manifest import DatasetRecord as DatasetRecord
+    from audotics.registry.manifest import FileRecord as FileRecord
+    from audotics.registry.manifest import Manifest as Manifest
+    from audotics.registry.manifest import VersionRecord as VersionRecord
+    from audotics.registry.store import Registry as Registry
 
 _PUBLIC = {
     "DatasetRecord": "audotics.registry.manifest",
