@@ -11,6 +11,7 @@ import pytest
 from audotics.data import schema
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.evaluation import EvaluationReport, ModelEvaluator, Task, head_metrics
+from audotics.evaluation.plots import Plot, report_plots
 
 MakeCorpus = Callable[..., Corpus]
 HOSTILE_NAME = "<script>alert('v1')</script> $x_$ & [bold]"
@@ -54,6 +55,12 @@ def _complete(table: pl.DataFrame, columns: dict) -> pl.DataFrame:
 def hostile_name() -> str:
     """The name of the reference system of `full_report`."""
     return HOSTILE_NAME
+
+
+@pytest.fixture(scope="session")
+def full_plots(full_report: EvaluationReport) -> tuple[Plot, ...]:
+    """The pictures of `full_report`, drawn once for all tests."""
+    return report_plots(full_report)
 
 
 @pytest.fixture
