@@ -137,6 +137,17 @@ class TestListenBrainz(FormatContract):
         assert rob["track_id"].to_list() == ["rec-1", "msid-Jóga", "msid-milliseconds", "msid-Jóga"]
         assert rob["timestamp"].dt.second().to_list() == [40, 41, 43, 46]
 
+    def test_one_torn_line_does_not_change_the_others(self, source, tmp_path):
+        """Clean blocks are decoded at once, dirty ones field by field: both must agree."""
+        clean = self.load(source, tmp_path / "clean")
+        with (source / FIRST).open("ab") as file:
+            file.write(b"{torn\nnull\n")
+        dirty = self.load(source, tmp_path / "dirty", max_rejects=1.0)
+        assert dirty.rejects()["line"].to_list() == [4, 5]
+        order = ["user_id", "timestamp"]
+        assert dirty.events().collect().sort(order).equals(clean.events().collect().sort(order))
+        assert dirty.tracks().sort("track_id").equals(clean.tracks().sort("track_id"))
+
     def test_own_events_keep_the_names(self, source, tmp_path):
         own = write_files(tmp_path / "e", {"e.csv": b"user_id,track_id\nx,rec-1\n"})
         dataset = self.load(source, tmp_path / "d", events=own / "e.csv")

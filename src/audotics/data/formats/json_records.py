@@ -20,20 +20,65 @@ def read_json_lines(path: Path, fields: Mapping[str, str]) -> Iterator[Chunk]:
 
     Args:
         path: The file.
-        fields: ``{column: JSONPath}``, as in ``{"title": "$.track_metadata.track_name"}``.
+        fields: ``{column: JSONPath}``, of the forms ``$.names.within.names`` and ``$.names.of.a_list[0]``.
 
     Returns:
         Chunks with `LINE` and a text column for each field, null where a record lacks it. Lines that
         are not a JSON object are rejects.
     """
+    for block in read_lines(path):
+        lines = block.lines.with_columns(pl.col("text").str.strip_chars())
+        try:
+            rows, torn = _decoded(lines, fields), block.rejected.clear()
+        except pl.exceptions.ComputeError:
+            rows, torn = _picked(path, lines, fields)
+        yield from in_chunks(rows, pl.concat([block.rejected, torn]))
+
+
+def _decoded(lines: pl.DataFrame, fields: Mapping[str, str]) -> pl.DataFrame:
+    """All fields in one pass; fails as a whole if one line is torn or of another shape."""
+    record = lines.select(LINE, pl.col("text").str.json_decode(_shape(fields)).alias("record"))
+    if record["record"].null_count():
+        raise pl.exceptions.ComputeError("a line is null")
+    return record.select(LINE, **{column: _field(where) for column, where in fields.items()})
+
+
+def _picked(path: Path, lines: pl.DataFrame, fields: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Field by field, an order of magnitude slower, whatever the lines are."""
     text = pl.col("text")
     is_object = text.str.starts_with("{") & text.str.json_path_match("$").is_not_null()
+    whole = lines.select(is_object).to_series()
     found = {column: text.str.json_path_match(where) for column, where in fields.items()}
-    for block in read_lines(path):
-        lines = block.lines.with_columns(text.str.strip_chars()).with_columns(is_object=is_object)
-        torn = reject_lines(path, lines.filter(~pl.col("is_object")), "the line is no JSON object")
-        rows = lines.filter("is_object").select(LINE, **found)
-        yield from in_chunks(rows, pl.concat([block.rejected, torn]))
+    torn = reject_lines(path, lines.filter(~whole), "the line is no JSON object")
+    return lines.filter(whole).select(LINE, **found), torn
+
+
+def _steps(where: str) -> tuple[list[str], bool]:
+    """The names of a JSONPath, and whether the first entry of a list is meant."""
+    return where.removeprefix("$.").removesuffix("[0]").split("."), where.endswith("[0]")
+
+
+def _shape(fields: Mapping[str, str]) -> pl.Struct:
+    tree: dict[str, Any] = {}
+    for where in fields.values():
+        names, of_list = _steps(where)
+        node = tree
+        for name in names[:-1]:
+            node = node.setdefault(name, {})
+        node[names[-1]] = pl.List(pl.String) if of_list else pl.String()
+    return _struct(tree)
+
+
+def _struct(tree: Mapping[str, Any]) -> pl.Struct:
+    return pl.Struct({name: _struct(node) if isinstance(node, dict) else node for name, node in tree.items()})
+
+
+def _field(where: str) -> pl.Expr:
+    names, of_list = _steps(where)
+    value = pl.col("record")
+    for name in names:
+        value = value.struct.field(name)
+    return value.list.first() if of_list else value
 
 
 def read_document(path: Path) -> Any:
