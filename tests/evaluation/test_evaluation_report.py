@@ -101,6 +101,13 @@ def test_description_names_task_and_counts(full_report: EvaluationReport, small_
     assert "1 test tracks were left out because their listener had heard them." in text
 
 
+def test_one_listener_has_no_spread(small_corpus: Corpus) -> None:
+    test = pl.DataFrame({"user_id": ["ann"], "track_id": ["c"]})
+    evaluator = ModelEvaluator(small_corpus, test, cutoffs=(2,), n_resamples=20)
+    systems = report_tables(evaluator.report([evaluator.evaluate("m", np.array([[2]], np.int32))]))[0]
+    assert systems.rows[0][1] == "1.0000"
+
+
 @pytest.mark.parametrize(
     ("metric", "label"), [("ndcg@20", "NDCG@20"), ("hit_rate@5", "hit rate@5"), ("loss", "loss")]
 )

@@ -141,3 +141,27 @@ def test_threads_lose_nothing() -> None:
         thread.join()
     assert collector.metrics("v1").n == 1600
     assert collector.metrics("v1").accuracy == 1.0
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["v1", "v2"]), st.sampled_from(["", "a"]), st.floats(0, 1), st.booleans()),
+        max_size=30,
+    ),
+    st.integers(0, 30),
+)
+def test_any_way_of_dividing_the_work_gives_the_same(
+    records: list[tuple[str, str, float, bool]], cut: int
+) -> None:
+    whole, first, second = MetricsCollector(), MetricsCollector(), MetricsCollector()
+    for place, (version, variant, p, y) in enumerate(records):
+        for collector in (whole, first if place < cut else second):
+            collector.record(version, p, y, variant=variant)
+    merged = second.merge(first)
+    assert merged.groups == whole.groups
+    for group in whole.groups:
+        found, expected = merged.metrics(*group), whole.metrics(*group)
+        assert (found.n, found.accuracy, found.f1) == (expected.n, expected.accuracy, expected.f1)
+        assert found.log_loss == pytest.approx(expected.log_loss)
+        assert found.calibration_error == pytest.approx(expected.calibration_error)

@@ -76,12 +76,16 @@ def compare_systems(
         seed: Seed of the resampling.
 
     Raises:
-        BadInputError: No result has the name ``reference``.
+        BadInputError: No result has the name ``reference``, or a metric was not evaluated.
     """
     system = find_system(results, reference)
     baselines = [result for result in results if result.name != reference]
     found: list[Comparison] = []
     for metric in metrics:
+        if any(metric not in result.metrics for result in results):
+            raise BadInputError(
+                f"metric '{metric}' was not evaluated", remedy=f"There are: {', '.join(system.metrics)}"
+            )
         pairs = [
             paired_difference(
                 system.metrics[metric], other.metrics[metric], n_resamples=n_resamples, seed=seed

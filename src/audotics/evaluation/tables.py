@@ -208,7 +208,7 @@ def _qualified(head: str, system: str, report: EvaluationReport) -> str:
 
 
 def _interval(interval: Interval, *, wide: bool = True) -> str:
-    if not wide:
+    if not wide or interval.n < 2:  # one listener has no spread to tell of
         return f"{interval.mean:.4f}"
     return f"{interval.mean:.4f} ±{(interval.high - interval.low) / 2:.4f}"
 
