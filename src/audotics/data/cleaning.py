@@ -60,4 +60,4 @@ def reject_rows(rows: pl.DataFrame, column: str, file: str, reason: str) -> pl.D
 
 
 def _as_text(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else str(value.to_list() if isinstance(value, pl.Series) else value)

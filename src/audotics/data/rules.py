@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import polars as pl
 
+from audotics.data.formats.text import decode
 from audotics.data.schema import CONTEXT_PREFIX, EVENT_KINDS, FEATURE_PREFIX, MAX_ID_BYTES
 from audotics.data.timestamps import parse_timestamps
 
@@ -69,6 +70,10 @@ def _string(values: pl.Series) -> pl.Series:
         values = values.fill_nan(None).cast(pl.Int64, strict=False)
     if values.dtype.is_nested():
         return pl.Series(values.name, [_as_json(value) for value in values.to_list()], dtype=pl.String)
+    if values.dtype == pl.Binary:
+        return pl.Series(
+            values.name, [None if raw is None else decode(raw) for raw in values], dtype=pl.String
+        )
     return values.cast(pl.String, strict=False)
 
 
@@ -131,9 +136,8 @@ def _numbers(values: pl.Series) -> tuple[pl.Series, pl.Series]:
         return numbers, broken | numbers.is_nan().fill_null(value=False)
     if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
         return pl.Series(values.name, [None] * len(values), dtype=pl.Float64), values.is_not_null()
-    numbers = values.cast(pl.Float64) if not values.dtype.is_integer() else values
-    if numbers.dtype.is_float():
-        numbers = numbers.fill_nan(None)
+    fits = values.dtype.is_integer() and values.dtype not in (pl.UInt64, pl.Int128, pl.UInt128)
+    numbers = values.cast(pl.Int64) if fits else values.cast(pl.Float64).fill_nan(None)
     return numbers, pl.repeat(False, len(values), dtype=pl.Boolean, eager=True)
 
 
@@ -196,11 +200,19 @@ def _texts(values: pl.Series) -> ReadColumn:
         return _read(values.cast(pl.List(pl.String)), None, "")
     text = _string(values).str.strip_chars().replace("", None)
     is_json = text.str.starts_with("[").fill_null(value=False)
-    lists = text.str.split("|").list.eval(pl.element().str.strip_chars().filter(pl.element() != ""))
+    lists = text.str.split("|").list.eval(pl.element().str.strip_chars())
+    lists = lists.list.eval(pl.element().filter(pl.element() != ""))
     wrong = None
     if is_json.any():
-        decoded = [_json_list(value, str) for value in text.filter(is_json)]
-        lists = lists.scatter(is_json.arg_true(), pl.Series(decoded, dtype=pl.List(pl.String)))
+        decoded = [
+            _json_list(value, str) if known else None for value, known in zip(text, is_json, strict=True)
+        ]
+        from_json = pl.Series(values.name, decoded, dtype=pl.List(pl.String))
+        lists = (
+            lists.to_frame()
+            .select(pl.when(is_json).then(from_json).otherwise(pl.col(lists.name)))
+            .to_series()
+        )
         wrong = lists.is_null() & is_json
     return _read(lists, wrong, "neither a|b|c nor a JSON list")
 
