@@ -107,8 +107,9 @@ def test_an_interruption_is_exit_130_without_traceback(run, failing):
 
 
 SLEEPER = """
-import sys, time
+import signal, sys, time
 from audotics.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a build may have started us with it ignored
 @main.app.command()
 def sleep():
     print("ready", flush=True)
