@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from audotics.domain import IndexArray
 from audotics.evaluation.evaluator import ModelEvaluator
+from audotics.evaluation.heads import HeadMetrics, evaluate_heads
 from audotics.evaluation.report import EvaluationReport, Task
-from audotics.ranking.protocol import Ranker, RankingInputs
+from audotics.ranking.deep import DeepRanker
+from audotics.ranking.protocol import Ranker, RankingExamples
 from audotics.recommender.candidates import CandidateGenerator, blocks
 from audotics.recommender.recommender import best_candidates
 from audotics.retrieval.protocol import top_k
@@ -19,15 +23,23 @@ HYBRID = "audotics"
 
 
 def judge(
-    fold: Fold, generator: CandidateGenerator, ranker: Ranker, inputs: RankingInputs, seed: int
+    fold: Fold,
+    generator: CandidateGenerator,
+    rankers: Sequence[Ranker],
+    winner: Ranker,
+    examples: RankingExamples,
+    seed: int,
 ) -> EvaluationReport:
     """Evaluate the hybrid and, with their tuned settings, the retrievers that it is made of.
+
+    The deep ranker's probabilities and learning curves are told whether or not it won.
 
     Args:
         fold: The judging listeners.
         generator: Retrievers fitted on what is visible.
-        ranker: The winner of the contest.
-        inputs: The candidate lists of the same listeners.
+        rankers: All that competed.
+        winner: The one that serves.
+        examples: The labelled candidate lists of the same listeners.
         seed: Seed of the resampling.
     """
     evaluator = ModelEvaluator(
@@ -36,13 +48,37 @@ def judge(
         task=Task.INCLUDE_HEARD if fold.include_heard else Task.DISCOVER,
         seed=seed,
     )
-    lists = {HYBRID: best_candidates(ranker.score(inputs), inputs.track_index, evaluator.k)[0]}
-    lists |= _retriever_lists(fold, generator, evaluator.k)
     row_of = np.full(fold.corpus.n_users, -1)
     row_of[fold.batch.user_index] = np.arange(fold.batch.size)
     rows = row_of[evaluator.user_index]
-    results = [evaluator.evaluate(name, found[rows]) for name, found in lists.items()]
-    return evaluator.report(results, HYBRID)
+    deep = next((ranker for ranker in rankers if isinstance(ranker, DeepRanker)), None)
+    ranked = {HYBRID: winner} if deep in (None, winner) else {HYBRID: winner, "deep ranker": deep}
+    results = []
+    for name, ranker in ranked.items():
+        lists = best_candidates(ranker.score(examples.inputs), examples.inputs.track_index, evaluator.k)[0]
+        heads = _head_quality(ranker, examples) if ranker is deep else None
+        results.append(evaluator.evaluate(name, lists[rows], heads=heads))
+    for name, lists in _retriever_lists(fold, generator, evaluator.k).items():
+        results.append(evaluator.evaluate(name, lists[rows]))
+    return evaluator.report(results, HYBRID, learning_curves=_curves(deep))
+
+
+def _head_quality(ranker: DeepRanker, examples: RankingExamples) -> dict[str, HeadMetrics]:
+    chances = ranker.probabilities(examples.inputs)
+    labels = np.where(examples.inputs.present[:, :, None], examples.labels, np.nan)
+    stacked = np.stack([chances[head] for head in examples.heads], axis=-1)
+    return evaluate_heads(stacked, labels, examples.heads)
+
+
+def _curves(deep: DeepRanker | None) -> dict[str, list[float]]:
+    if deep is None:
+        return {}
+    curves = {
+        "two-tower validation loss": deep.history_.pretraining_loss,
+        "ranking loss": deep.history_.loss,
+        "validation NDCG@20": deep.history_.validation_ndcg,
+    }
+    return {name: values for name, values in curves.items() if values}
 
 
 def _test_table(fold: Fold) -> pl.DataFrame:

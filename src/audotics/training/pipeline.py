@@ -12,6 +12,7 @@ from audotics.data.corpus import Corpus
 from audotics.data.dataset import Dataset
 from audotics.errors import BadInputError
 from audotics.evaluation.report import EvaluationReport
+from audotics.features import DataProcessor
 from audotics.ranking.protocol import HEADS, Ranker
 from audotics.recommender.candidates import CandidateGenerator
 from audotics.recommender.ranking_features import FeatureAssembler
@@ -42,6 +43,7 @@ class Trained:
         standings: The contest of the rankers.
         report: The evaluation on the judging listeners, by models that had not seen their hidden events.
         holdout: How events were hidden to make all choices.
+        track_processor: Made the content that the deep ranker reads out of the catalogue.
     """
 
     recommender: Recommender
@@ -51,6 +53,7 @@ class Trained:
     standings: list[Standing]
     report: EvaluationReport
     holdout: str
+    track_processor: DataProcessor
 
 
 class TrainingPipeline:
@@ -68,6 +71,7 @@ class TrainingPipeline:
     def __init__(self, config: TrainConfig | None = None, progress: Progress | None = None) -> None:
         self.config = config or TrainConfig()
         self.progress = progress or Progress()
+        self.track_processor = DataProcessor()
 
     def train(self, dataset: Dataset) -> Trained:
         """Train on all of a Dataset.
@@ -87,7 +91,7 @@ class TrainingPipeline:
             heads = available_heads(fold.hidden)
             taught = ranking_examples(teaching, visible, assembler, heads)
             chosen = ranking_examples(choosing, visible, assembler, heads)
-        factory = RankerFactory(config)
+        factory = RankerFactory(config, self._world(fold))
         rankers = []
         for name in factory.names:
             with self.progress.stage(f"fit the {name} ranker"):
@@ -95,11 +99,13 @@ class TrainingPipeline:
         ranker, standings = hold_contest(rankers, chosen, answer_counts(choosing))
         with self.progress.stage("judge on listeners that took no part"):
             judged = ranking_examples(judging, visible, assembler, heads)
-            report = judge(judging, visible, ranker, judged.inputs, config.seed)
+            report = judge(judging, visible, rankers, ranker, judged, config.seed)
         with self.progress.stage("fit everything on all events"):
             ranker = factory.new(ranker.name).fit(joined(taught, judged), chosen)
             recommender = self._final(fold.corpus, assembler, tuned, ranker)
-        return Trained(recommender, config, tuned, trials, standings, report, fold.description)
+        return Trained(
+            recommender, config, tuned, trials, standings, report, fold.description, self.track_processor
+        )
 
     def _hide(self, dataset: Dataset) -> Fold:
         events = dataset.events().collect()
@@ -154,6 +160,12 @@ class TrainingPipeline:
         assembler = FeatureAssembler.fit(corpus, names)
         sample = teaching.take(np.arange(min(500, teaching.batch.size), dtype=np.int32))
         return assembler.scaled(ranking_examples(sample, generator, assembler, HEADS[:1]).inputs)
+
+    def _world(self, fold: Fold) -> RankingWorld:
+        with self.progress.stage("process track features"):
+            processed = self.track_processor.fit_transform(fold.corpus.track_table)
+        content = np.asarray(processed, dtype=np.float32)
+        return RankingWorld(fold.corpus.n_users, content, fold.visible.interactions)
 
     def _final(
         self, corpus: Corpus, assembler: FeatureAssembler, tuned: Settings, ranker: Ranker

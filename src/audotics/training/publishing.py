@@ -11,6 +11,7 @@ from typing import Any
 from audotics import __version__
 from audotics.data.dataset import Dataset
 from audotics.evaluation.report import EvaluationReport
+from audotics.features.persistence import save_processor
 from audotics.recommender import bundle
 from audotics.recommender.recommender import Recommender
 from audotics.registry.manifest import DatasetRecord, VersionRecord
@@ -30,6 +31,7 @@ def publish(trained: Trained, dataset: Dataset, registry: Registry, name: str, p
     """Write a version, make it the champion and return its id."""
     with progress.stage("publish"), registry.stage() as folder:
         bundle.save(trained.recommender, folder)
+        save_processor(trained.track_processor, folder / "features" / "tracks.skops")
         (folder / REPORT.parent).mkdir()
         (folder / REPORT).write_text(trained.report.model_dump_json(), encoding="utf-8")
         published = registry.publish(folder, _record(trained, dataset, name, progress))
