@@ -27,18 +27,18 @@ class ModelConfig(BaseModel):
     id_dropout: float = Field(
         0.1, ge=0, lt=1, description="Share of user and track ids hidden in training, so that unseen ids work"
     )
-    l2: float = Field(1e-5, ge=0, description="Penalty on dense weights and on the embeddings of a batch")
+    l2: float = Field(1e-5, ge=0, description="Penalty on the weights of the dense layers")
     learning_rate: float = Field(1e-3, gt=0, description="Step of Adam for the ranking lists")
     batch_size: int = Field(128, ge=1, description="Lists per step")
     candidates_per_list: int = Field(
-        100, ge=2, description="Candidates per training list: positives and sampled negatives"
+        64, ge=2, description="Candidates per training list: positives and sampled negatives"
     )
-    epochs: int = Field(30, ge=0, description="Passes over the lists at most")
-    patience: int = Field(4, ge=1, description="Passes without a better validation NDCG@20 before stopping")
+    epochs: int = Field(20, ge=0, description="Passes over the lists at most")
+    patience: int = Field(3, ge=1, description="Passes without a better validation NDCG@20 before stopping")
     head_weight: float = Field(0.2, ge=0, description="Weight of each head beside play in the loss")
     pretraining_epochs: int = Field(6, ge=0, description="Passes of the two-tower model; 0 leaves it out")
     pretraining_batch_size: int = Field(1024, ge=2, description="Pairs per step; the others are negatives")
-    pretraining_pairs: int = Field(500_000, ge=1, description="Pairs drawn for one pass at most")
+    pretraining_pairs: int = Field(300_000, ge=1, description="Pairs drawn for one pass at most")
     pretraining_rate: float = Field(5e-3, gt=0, description="Step of Adam for the two-tower model")
     seed: int = Field(0, ge=0, description="Fixes starting weights, dropout, sampling and shuffling")
 
