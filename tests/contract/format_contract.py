@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import polars as pl
@@ -45,6 +46,27 @@ def pack(folder: Path, suffix: str) -> None:
     for path in [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".parquet"]:
         path.with_name(path.name + suffix).write_bytes(_PACKERS[suffix](path.read_bytes()))
         path.unlink()
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """The content with some bytes changed, lines torn, repeated and swapped, as disks and people do."""
+    rows = content.split(b"\n")
+    for _ in range(max(2, len(rows) // 3)):
+        place = chance.randrange(len(rows))
+        row = rows[place]
+        at = chance.randrange(len(row) + 1)
+        rows[place] = chance.choice(
+            [
+                row[:at],
+                row[:at] + bytes([chance.randrange(256)]) + row[at + 1 :],
+                row[:at] + b'"' + row[at:],
+                row + b"\n" + row,
+                row.replace(b"1", "é".encode("latin-1")),
+                row[:at] + b"\t,::|" + row[at:],
+                b"",
+            ]
+        )
+    return b"\n".join(rows)
 
 
 def assert_accounted(dataset: Dataset) -> None:
@@ -140,6 +162,19 @@ class FormatContract:
         pack(source, suffix)
         packed = self.load(source, tmp_path / "packed")
         assert packed.manifest.fingerprint == plain.manifest.fingerprint
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_damage_is_accounted_for_or_refused(self, source, tmp_path, seed):
+        """Random damage to the files ends in rejects or in one clear refusal, never in a crash."""
+        for path in sorted(path for path in source.rglob("*") if path.is_file() and path.stat().st_size):
+            path.write_bytes(damaged(path.read_bytes(), random.Random(f"{seed} {path.name}")))  # noqa: S311
+        try:
+            dataset = self.load(source, tmp_path / "dataset", max_rejects=1.0)
+        except BadInputError as error:
+            assert error.what
+            assert not (tmp_path / "dataset").exists()
+        else:
+            assert_accounted(dataset)
 
     def test_chunks_speak_the_words_of_the_schema(self, source):
         for table in get_format(self.format_name).tables(source, FormatOptions()):

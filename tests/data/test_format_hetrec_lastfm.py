@@ -108,6 +108,11 @@ class TestHetrecLastfm(FormatContract):
             ("user_artists.dat", 6, "plays"),
         }
 
+    def test_a_file_without_its_header_is_refused(self, source, tmp_path):
+        (source / "user_artists.dat").write_bytes(PLAYS.split(b"\n", 1)[1])
+        with pytest.raises(BadInputError, match="userID"):
+            self.load(source, tmp_path / "d")
+
     def test_a_set_without_tag_names_is_refused(self, source, tmp_path):
         (source / "tags.dat").unlink()
         with pytest.raises(BadInputError, match=r"tags\.dat"):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from audotics.data.formats.delimited import Dialect, read_delimited
+from audotics.data.formats.delimited import Dialect
 from audotics.data.formats.protocol import LINE, Chunk, FormatOptions, RawTable
-from audotics.data.formats.sources import keep_pairs, reject_values, require_file, select_columns
+from audotics.data.formats.sources import keep_pairs, read_known, reject_values, require_file, select_columns
 from audotics.data.formats.text import find_file
 
 _PLAYS = Dialect("\t", ("userID", "artistID", "weight"), quoted=False)
@@ -52,7 +52,7 @@ class HetrecLastfm:
 
 def _plays(path: Path) -> Iterator[Chunk]:
     return select_columns(
-        read_delimited(path, _PLAYS),
+        read_known(path, _PLAYS),
         user_id=pl.col("userID"),
         track_id=pl.col("artistID"),
         plays=pl.col("weight"),
@@ -61,7 +61,7 @@ def _plays(path: Path) -> Iterator[Chunk]:
 
 def _artists(path: Path) -> Iterator[Chunk]:
     return select_columns(
-        read_delimited(path, _ARTISTS),
+        read_known(path, _ARTISTS),
         track_id=pl.col("id"),
         title=pl.col("name"),
         artist_id=pl.col("id"),
@@ -82,7 +82,7 @@ def _tags(path: Path, names_path: Path, pairs: pl.LazyFrame | None) -> Iterator[
     names, refused_names = _tag_names(names_path)
     yield Chunk(pl.DataFrame(schema=_TAG_ROWS), refused_names)
     given = select_columns(
-        read_delimited(path, _ASSIGNMENTS),
+        read_known(path, _ASSIGNMENTS),
         userID=pl.col("userID"),
         track_id=pl.col("artistID"),
         tagID=pl.col("tagID"),
@@ -99,7 +99,7 @@ def _tags(path: Path, names_path: Path, pairs: pl.LazyFrame | None) -> Iterator[
 
 def _tag_names(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Names of tags by ``tagID``, and the lines that could not be read."""
-    chunks = list(read_delimited(path, _TAGS))
+    chunks = list(read_known(path, _TAGS))
     names = pl.concat([chunk.rows for chunk in chunks]).unique("tagID", keep="first")
     return names.select("tagID", "tagValue"), pl.concat([chunk.rejected for chunk in chunks])
 

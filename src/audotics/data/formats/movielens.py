@@ -12,12 +12,14 @@ from pathlib import Path
 
 import polars as pl
 
-from audotics.data.formats.delimited import Dialect, read_delimited
+from audotics.data.formats.delimited import Dialect
 from audotics.data.formats.protocol import Chunk, FormatOptions, RawTable
 from audotics.data.formats.sources import (
     first_lines,
+    has_header,
     keep_pairs,
     known_text,
+    read_known,
     select_columns,
     unpacked_name,
 )
@@ -28,13 +30,15 @@ LIKE_FROM = 4.0
 DISLIKE_TO = 2.0
 HELD_OUT = "tag of a track its listener has no events with"
 
-_RATING = ("user", "item", "rating", "time")
+_RATING = ("userId", "movieId", "rating", "timestamp")
+_TITLE = ("movieId", "title", "genres")
+_TAG = ("userId", "movieId", "tag", "timestamp")
 _GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary"),
     *("Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller"),
     *("War", "Western"),
 )
-_ITEM_100K = ("item", "title", "released", "video_released", "url", *_GENRES_100K)
+_ITEM_100K = ("movieId", "title", "released", "video_released", "url", *_GENRES_100K)
 _NO_GENRE = "(no genres listed)"
 
 
@@ -56,20 +60,20 @@ def _dialect(separator: str, columns: tuple[str, ...]) -> Dialect:
 _LAYOUTS = (
     _Layout(
         ("ratings.csv", _dialect(",", _RATING)),
-        ("movies.csv", _dialect(",", ("item", "title", "genres"))),
+        ("movies.csv", _dialect(",", _TITLE)),
         None,
-        ("tags.csv", _dialect(",", ("user", "item", "tag", "time"))),
+        ("tags.csv", _dialect(",", _TAG)),
     ),
     _Layout(
         ("ratings.dat", _dialect("::", _RATING)),
-        ("movies.dat", _dialect("::", ("item", "title", "genres"))),
-        ("users.dat", _dialect("::", ("user", "gender", "age", "occupation", "zip"))),
-        ("tags.dat", _dialect("::", ("user", "item", "tag", "time"))),
+        ("movies.dat", _dialect("::", _TITLE)),
+        ("users.dat", _dialect("::", ("userId", "gender", "age", "occupation", "zip"))),
+        ("tags.dat", _dialect("::", _TAG)),
     ),
     _Layout(
         ("u.data", _dialect("\t", _RATING)),
         ("u.item", _dialect("|", _ITEM_100K)),
-        ("u.user", _dialect("|", ("user", "age", "gender", "occupation", "zip"))),
+        ("u.user", _dialect("|", ("userId", "age", "gender", "occupation", "zip"))),
         None,
     ),
 )
@@ -88,10 +92,10 @@ class MovieLens:
             return False
         layout, ratings = found
         dialect = layout.ratings[1]
+        if dialect.has_header:
+            return has_header(ratings, dialect.separator, *dialect.columns)
         lines = first_lines(ratings, 5)
-        header = [name.strip().lower() for name in lines[0].split(",")] if lines else []
-        named = not dialect.has_header or header[:3] == ["userid", "movieid", "rating"]
-        return bool(lines) and named and all(line.count(dialect.separator) == 3 for line in lines)
+        return bool(lines) and all(line.count(dialect.separator) == len(_RATING) - 1 for line in lines)
 
     def tables(self, source: Path, options: FormatOptions) -> Iterable[RawTable]:
         """Ratings as events, titles and tags as tracks, the gender of listeners as users."""
@@ -133,10 +137,10 @@ def _events(path: Path, dialect: Dialect) -> Iterator[Chunk]:
         .otherwise(pl.concat_str(pl.lit("rating "), pl.col("rating").fill_null("")))
     )
     return select_columns(
-        read_delimited(path, dialect),
-        user_id=pl.col("user"),
-        track_id=pl.col("item"),
-        timestamp=pl.col("time"),
+        read_known(path, dialect),
+        user_id=pl.col("userId"),
+        track_id=pl.col("movieId"),
+        timestamp=pl.col("timestamp"),
         event=event,
     )
 
@@ -156,8 +160,8 @@ def _content(folder: Path, layout: _Layout, options: FormatOptions) -> Iterator[
 def _titles(path: Path, dialect: Dialect) -> Iterator[Chunk]:
     """Titles, the year out of ``Toy Story (1995)``, and genres."""
     return select_columns(
-        read_delimited(path, dialect),
-        track_id=pl.col("item"),
+        read_known(path, dialect),
+        track_id=pl.col("movieId"),
         title=known_text("title"),
         released=pl.col("title").str.extract(r"\((\d{4})\)\s*$"),
         genres=_genres(dialect),
@@ -173,17 +177,17 @@ def _genres(dialect: Dialect) -> pl.Expr:
 
 def _tags(path: Path, dialect: Dialect, pairs: pl.LazyFrame | None) -> Iterator[Chunk]:
     given = select_columns(
-        read_delimited(path, dialect),
-        user=pl.col("user"),
-        track_id=pl.col("item"),
+        read_known(path, dialect),
+        userId=pl.col("userId"),
+        track_id=pl.col("movieId"),
         tags=pl.concat_list(known_text("tag")).list.drop_nulls(),
     )
-    allowed = given if pairs is None else keep_pairs(given, "user", pairs, HELD_OUT)
+    allowed = given if pairs is None else keep_pairs(given, "userId", pairs, HELD_OUT)
     return select_columns(allowed, track_id=pl.col("track_id"), tags=pl.col("tags"))
 
 
 def _listeners(path: Path, dialect: Dialect) -> Iterator[Chunk]:
-    return select_columns(read_delimited(path, dialect), user_id=pl.col("user"), gender=known_text("gender"))
+    return select_columns(read_known(path, dialect), user_id=pl.col("userId"), gender=known_text("gender"))
 
 
 FORMAT = MovieLens()

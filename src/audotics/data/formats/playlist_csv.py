@@ -7,11 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from audotics.data.formats.delimited import read_delimited, sniff_dialect
+from audotics.data.formats.delimited import read_delimited
 from audotics.data.formats.protocol import Chunk, FormatOptions, RawTable
 from audotics.data.formats.sources import (
     first_lines,
     has_header,
+    header_dialect,
     keep_pairs,
     select_columns,
 )
@@ -80,14 +81,7 @@ def _entry_files(source: Path) -> list[Path]:
 
 
 def _rows(path: Path, *needed: str) -> tuple[Iterator[Chunk], tuple[str, ...]]:
-    dialect = sniff_dialect(path)
-    missing = [name for name in needed if name not in dialect.columns]
-    if missing:
-        raise BadInputError(
-            f"no column {missing[0]!r}",
-            where=str(path),
-            remedy=f"The header is {', '.join(dialect.columns)}; name the column {missing[0]}",
-        )
+    dialect = header_dialect(path, *needed)
     return read_delimited(path, dialect), dialect.columns
 
 

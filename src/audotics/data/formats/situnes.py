@@ -11,15 +11,16 @@ from pathlib import Path
 
 import polars as pl
 
-from audotics.data.formats.delimited import read_delimited, sniff_dialect
+from audotics.data.formats.delimited import read_delimited
 from audotics.data.formats.json_records import read_document
 from audotics.data.formats.protocol import Chunk, FormatOptions, RawTable
-from audotics.data.formats.sources import known_text, milliseconds, select_columns
+from audotics.data.formats.sources import header_dialect, known_text, milliseconds, select_columns
 from audotics.data.formats.text import find_file
 from audotics.errors import BadInputError
 
 _STAGES = ("Stage1", "Stage2", "Stage3")
 _METADATA = "music_metadata"
+_PLAY = ("user_id", "item_id", "timestamp", "rating", "duration")
 _BEFORE = ("emo_pre_valence", "emo_pre_arousal")
 _SITUATION = ("daytime", "weather", "pressure", "temperature", "humidity", "speed")
 _NO_FEATURE = ("", "item_id", "duration", "general_genre", "general_genre_id")
@@ -60,7 +61,7 @@ def _stages(source: Path) -> list[Path]:
 
 
 def _events(path: Path) -> Iterator[Chunk]:
-    dialect = sniff_dialect(path)
+    dialect = header_dialect(path, *_PLAY)
     before = {
         f"context_{name}": pl.col(name).cast(pl.Float64, strict=False)
         for name in _BEFORE
@@ -76,7 +77,7 @@ def _events(path: Path) -> Iterator[Chunk]:
         .then(pl.lit("play"))
         .otherwise(pl.concat_str(pl.lit("rating "), pl.col("rating").fill_null("")))
     )
-    situations = find_file(path.parent, "env.json")
+    situations = find_file(path.parent, "env.json") if "inter_id" in dialect.columns else None
     chunks = read_delimited(path, dialect)
     if situations is not None:
         chunks = _with_situation(chunks, _read_situations(situations))
@@ -124,7 +125,7 @@ def _read_situations(path: Path) -> pl.DataFrame:
 
 
 def _tracks(path: Path) -> Iterator[Chunk]:
-    dialect = sniff_dialect(path)
+    dialect = header_dialect(path, "item_id", "duration", "general_genre")
     features = {f"feature_{name}": pl.col(name) for name in dialect.columns if name not in _NO_FEATURE}
     return select_columns(
         read_delimited(path, dialect),
@@ -138,7 +139,7 @@ def _tracks(path: Path) -> Iterator[Chunk]:
 def _names(path: Path) -> Iterator[Chunk]:
     """Names stand in a second file that writes ids as ``874.0``."""
     return select_columns(
-        read_delimited(path, sniff_dialect(path)),
+        read_delimited(path, header_dialect(path, "i_id_c", "music", "singer")),
         track_id=pl.col("i_id_c").str.replace(r"\.0$", ""),
         title=known_text("music"),
         artist_id=known_text("singer"),

@@ -8,8 +8,9 @@ from typing import Literal, overload
 
 import polars as pl
 
+from audotics.data.formats.delimited import Dialect, read_delimited, sniff_dialect
 from audotics.data.formats.protocol import LINE, Chunk, RawTable
-from audotics.data.formats.text import SHOWN_CHARACTERS, find_file, read_head
+from audotics.data.formats.text import SHOWN_CHARACTERS, find_file, read_head, shown
 from audotics.data.schema import REJECTS
 from audotics.errors import BadInputError
 
@@ -88,6 +89,42 @@ def has_header(path: Path, separator: str, *columns: str) -> bool:
     """Whether the first line names (at least) these columns."""
     lines = first_lines(path, 1)
     return bool(lines) and set(columns) <= {name.strip() for name in lines[0].split(separator)}
+
+
+def header_dialect(path: Path, *needed: str) -> Dialect:
+    """How a file with a header is cut, once its header names every column ``needed``.
+
+    Raises:
+        BadInputError: A column is missing or stands twice.
+    """
+    dialect = sniff_dialect(path)
+    missing = [name for name in needed if name not in dialect.columns]
+    twice = [name for name in dialect.columns if dialect.columns.count(name) > 1]
+    if missing or twice:
+        what = f"no column {missing[0]!r}" if missing else f"column {twice[0]!r} stands twice"
+        raise BadInputError(
+            what,
+            where=str(path),
+            remedy=f"The header is {shown(', '.join(dialect.columns))}; correct it",
+        )
+    return dialect
+
+
+def read_known(path: Path, dialect: Dialect) -> Iterator[Chunk]:
+    """The rows of a file whose columns are fixed; without its header a row of data would be lost for it.
+
+    Raises:
+        BadInputError: The file has a header, and it names other columns.
+    """
+    if dialect.has_header:
+        first = (first_lines(path, 1) or [""])[0]
+        if tuple(name.strip() for name in first.split(dialect.separator)) != dialect.columns:
+            raise BadInputError(
+                f"the first line is not the header of this set but {shown(first[:80])!r}",
+                where=str(path),
+                remedy=f"It should be {dialect.separator.join(dialect.columns)!r}",
+            )
+    yield from read_delimited(path, dialect)
 
 
 def select_columns(chunks: Iterable[Chunk], **columns: pl.Expr) -> Iterator[Chunk]:

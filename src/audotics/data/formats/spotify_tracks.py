@@ -10,9 +10,16 @@ from pathlib import Path
 
 import polars as pl
 
-from audotics.data.formats.delimited import read_delimited, sniff_dialect
+from audotics.data.formats.delimited import read_delimited
 from audotics.data.formats.protocol import Chunk, FormatOptions, RawTable
-from audotics.data.formats.sources import files_like, has_header, known_text, select_columns, uri_key
+from audotics.data.formats.sources import (
+    files_like,
+    has_header,
+    header_dialect,
+    known_text,
+    select_columns,
+    uri_key,
+)
 from audotics.errors import BadInputError
 
 _FILES = "dataset-of-*s.csv"
@@ -48,14 +55,7 @@ class SpotifyTracks:
 
 
 def _tracks(path: Path) -> Iterator[Chunk]:
-    dialect = sniff_dialect(path)
-    missing = [name for name in (*_KEYS, *_FEATURES, "duration_ms") if name not in dialect.columns]
-    if missing:
-        raise BadInputError(
-            f"no column {missing[0]!r}",
-            where=str(path),
-            remedy=f"The header is {', '.join(dialect.columns)}; is this a file of the set?",
-        )
+    dialect = header_dialect(path, *_KEYS, *_FEATURES, "duration_ms")
     return select_columns(
         read_delimited(path, dialect),
         track_id=uri_key("uri"),
