@@ -12,7 +12,8 @@ from audotics.data.corpus import Corpus
 from audotics.data.dataset import Dataset
 from audotics.errors import BadInputError
 from audotics.evaluation.report import EvaluationReport
-from audotics.features import DataProcessor
+from audotics.features.processor import DataProcessor
+from audotics.ranking.config import RankingWorld
 from audotics.ranking.protocol import HEADS, Ranker
 from audotics.recommender.candidates import CandidateGenerator
 from audotics.recommender.ranking_features import FeatureAssembler
