@@ -70,6 +70,8 @@ def _accounting(report: DatasetReport) -> str:
 
 
 def _figures(report: DatasetReport) -> list[tuple[str, Figure]]:
+    if not len(report.events_per_listener):
+        return []
     try:
         import matplotlib.figure  # noqa: F401  # the `report` extra; the page is complete without plots
     except ImportError:
@@ -92,8 +94,7 @@ def _new_figure() -> Figure:
 def _histogram(counts: npt.NDArray[np.int64], x: str, y: str) -> Figure:
     figure = _new_figure()
     axes = figure.subplots()
-    if len(counts):
-        axes.hist(counts, bins=np.geomspace(1, counts[-1] + 1, 40).tolist(), color="#3b6ea5")
+    axes.hist(counts, bins=np.geomspace(1, counts[-1] + 1, 40).tolist(), color="#3b6ea5")
     axes.set(xscale="log", xlabel=x, ylabel=y)
     return figure
 
