@@ -34,6 +34,10 @@ def test_threshold_moves_the_decision_only() -> None:
     assert (low.roc_auc, low.log_loss) == (usual.roc_auc, usual.log_loss)
 
 
+def test_a_probability_at_the_threshold_is_positive() -> None:
+    assert head_metrics(np.array([0.5, 0.4]), np.array([1, 0])).recall == 1.0
+
+
 def test_bins_by_hand() -> None:
     bins = reliability_bins(np.array([0.0, 0.05, 0.5, 1.0, 0.95]), np.array([0, 1, 1, 1, 0]), n_bins=2)
     assert [(part.low, part.high, part.n) for part in bins] == [(0.0, 0.5, 2), (0.5, 1.0, 3)]

@@ -41,6 +41,12 @@ def test_by_hand() -> None:
     assert found.log_loss == pytest.approx(-np.mean(np.log([0.9, 0.2, 0.4, 0.7])))
 
 
+def test_a_probability_at_the_threshold_is_positive() -> None:
+    collector = MetricsCollector()
+    collector.record("v1", [0.5, 0.4], [1, 0])
+    assert collector.metrics("v1").recall == 1.0
+
+
 def test_groups_are_counted_apart() -> None:
     collector = MetricsCollector()
     collector.record("v1", [0.9], [1], variant="control")
