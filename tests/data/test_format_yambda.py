@@ -41,7 +41,7 @@ class TestYambda(FormatContract):
         write(flat / "dislikes.parquet", CORE, (10, 305, 8, 1))
         write(flat / "unlikes.parquet", CORE, (10, 400, 7, 1))
         owners = {"artist_id": pl.UInt32, "item_id": pl.UInt32}
-        write(root / "artist_item_mapping.parquet", owners, (1, 7), (2, 7), (3, 8))
+        write(root / "artist_item_mapping.parquet", owners, (1, 7), (2, 7), (3, 8), (4, 999))
         write(root / "album_item_mapping.parquet", {"album_id": pl.UInt32, "item_id": pl.UInt32}, (5, 7))
         vectors = {
             "item_id": pl.UInt32,
@@ -72,8 +72,10 @@ class TestYambda(FormatContract):
         assert timedelta(299) < events["timestamp"].max() - events["timestamp"].min() < timedelta(301)
 
     def test_tracks_have_length_artist_album_and_embedding(self, source, tmp_path):
-        tracks = {t["track_id"]: t for t in self.load(source, tmp_path / "d").tracks().iter_rows(named=True)}
+        dataset = self.load(source, tmp_path / "d")
+        tracks = {t["track_id"]: t for t in dataset.tracks().iter_rows(named=True)}
         assert set(tracks) == {"7", "8", "9"}
+        assert dataset.manifest.counts["tracks.artist_id"].left_out == 1
         assert (tracks["7"]["duration_ms"], tracks["7"]["artist_id"], tracks["7"]["album_id"]) == (
             200_000,
             "1",

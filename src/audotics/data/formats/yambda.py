@@ -40,7 +40,12 @@ _KINDS = {
 }
 _TAKEN_BACK = ("unlike", "undislike")
 _CORE = ("uid", "item_id", "timestamp", "is_organic")
-_OWNERS = {"artist_item_mapping": "artist_id", "album_item_mapping": "album_id"}
+_CONTENT = {
+    "artist_id": "artist_item_mapping.parquet",
+    "album_id": "album_item_mapping.parquet",
+    "normalized_embed": "embeddings.parquet",
+}
+_RENAMED = {"normalized_embed": "embedding"}
 
 
 class Yambda:
@@ -74,7 +79,7 @@ class Yambda:
             for path in files:
                 if "track_length_seconds" in _columns(path):
                     yield names_part(path, _lengths(path), counted="events" in options.replaced)
-            yield from _content(source)
+            yield from _content(source, files)
 
 
 def _event_files(source: Path) -> list[Path]:
@@ -153,15 +158,16 @@ def _lengths(path: Path) -> Iterator[Chunk]:
         yield Chunk(rows.select(LINE, track_id="item_id", duration_s="track_length_seconds"))
 
 
-def _content(source: Path) -> Iterator[RawTable]:
+def _content(source: Path, files: list[Path]) -> Iterator[RawTable]:
     folder = source if source.is_dir() else source.parent
-    for stem, owner in _OWNERS.items():
-        path = _beside(folder, f"{stem}.parquet")
+    found = {column: _beside(folder, name) for column, name in _CONTENT.items()}
+    if not any(found.values()):
+        return
+    # The files describe all 9.4 million tracks (embeddings: 4 GB); the small sets play a tenth of them.
+    played = pl.concat([pl.scan_parquet(path).select("item_id") for path in files]).unique().collect()
+    for column, path in found.items():
         if path is not None:
-            yield RawTable("tracks", path, _owners(path, owner), part=stem.removesuffix("_item_mapping"))
-    embeddings = _beside(folder, "embeddings.parquet")
-    if embeddings is not None:
-        yield RawTable("tracks", embeddings, _embeddings(embeddings), part="embeddings")
+            yield RawTable("tracks", path, _described(path, column, played), part=column)
 
 
 def _beside(folder: Path, name: str) -> Path | None:
@@ -169,15 +175,14 @@ def _beside(folder: Path, name: str) -> Path | None:
     return next((place / name for place in places if (place / name).is_file()), None)
 
 
-def _owners(path: Path, owner: str) -> Iterator[Chunk]:
-    """Artist or album of each track; of several the first is kept."""
-    for rows in _read(path, ("item_id", owner)):
-        yield Chunk(rows.select(LINE, pl.col(owner), track_id="item_id"))
-
-
-def _embeddings(path: Path) -> Iterator[Chunk]:
-    for rows in _read(path, ("item_id", "normalized_embed")):
-        yield Chunk(rows.select(LINE, track_id="item_id", embedding="normalized_embed"))
+def _described(path: Path, column: str, played: pl.DataFrame) -> Iterator[Chunk]:
+    """Artist, album or embedding of each track with events; of several the first is kept."""
+    for rows in _read(path, ("item_id", column)):
+        kept = rows.join(played, on="item_id", how="semi", maintain_order="left")
+        yield Chunk(
+            kept.select(LINE, pl.col(column).alias(_RENAMED.get(column, column)), track_id="item_id"),
+            left_out={"track without events": rows.height - kept.height},
+        )
 
 
 FORMAT = Yambda()
