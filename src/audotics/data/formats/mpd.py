@@ -68,6 +68,7 @@ class _Slice:
     rejected_entries: pl.DataFrame
 
     def entry_chunks(self) -> Iterator[Chunk]:
+        """The entries from the beginning; several tables are made of them."""
         return in_chunks(self.entries, self.rejected_entries)
 
 
