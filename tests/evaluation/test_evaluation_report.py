@@ -76,7 +76,12 @@ def test_tables_say_what_the_report_says(full_report: EvaluationReport) -> None:
     assert [row[0] for row in segments.rows] == [part.segment for part in full_report.reference.segments]
     assert len(comparisons.rows) == 2 * 3
     assert comparisons.rows[0][2].rstrip("*") == f"{full_report.comparisons[0].difference:+.4f}"
-    assert [row[0] for row in heads.rows] == ["play", "skip"]
+    assert heads.columns == ("metric", "play", "skip")
+    play = full_report.reference.heads["play"]
+    assert heads.rows[0][1] == f"{play.n:,}"
+    assert dict(zip([row[0] for row in heads.rows], [row[1] for row in heads.rows], strict=True))[
+        "calibration error"
+    ] == (f"{play.calibration_error:.4f}")
 
 
 def test_tables_without_content_are_left_out(small_corpus: Corpus) -> None:

@@ -22,6 +22,7 @@ from audotics.data.corpus import Corpus
 from audotics.errors import MissingExtraError
 from audotics.evaluation import EvaluationReport, ModelEvaluator, report_panels, write_html
 from audotics.evaluation.plots import Plot, report_plots
+from audotics.evaluation.render import report_summary
 
 VOID = {"meta", "img", "br"}
 
@@ -70,10 +71,38 @@ def test_terminal_shows_names_as_they_are(full_report: EvaluationReport, hostile
     assert f"{full_report.reference.metrics['ndcg@10'].mean:.4f}" in text
 
 
-def test_narrow_terminal_loses_no_figure(full_report: EvaluationReport) -> None:
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_ordinary_terminal_folds_neither_names_nor_figures(
+    full_report: EvaluationReport, width: int
+) -> None:
+    names = ["audotics", *(system.name for system in full_report.systems[1:])]
+    names[1:2] = ["popularity"]
+    systems = [
+        system.model_copy(update={"name": name})
+        for system, name in zip(full_report.systems, names, strict=True)
+    ]
+    text = printed(full_report.model_copy(update={"systems": tuple(systems)}), width)
+    lines = text.splitlines()
+    assert max(len(line) for line in lines) <= width
+    assert "…" not in text
+    ndcg = systems[1].metrics["ndcg@10"]
+    figures = f"{ndcg.mean:.4f} ±{(ndcg.high - ndcg.low) / 2:.4f}"
+    assert any(line.startswith("popularity ") and figures in line for line in lines)
+
+
+def test_a_hostile_name_takes_no_figure_from_a_narrow_terminal(full_report: EvaluationReport) -> None:
     text = printed(full_report, 80)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert f"{full_report.reference.metrics['mrr@10'].mean:.4f}" in text
+
+
+def test_the_summary_is_the_first_table(full_report: EvaluationReport) -> None:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(report_summary(full_report))
+    text = console.export_text()
+    assert "Systems" in text
+    assert "at every cutoff" not in text
+    assert f"{full_report.reference.metrics['ndcg@10'].mean:.4f}" in text
 
 
 def test_page_is_well_formed_and_complete(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator, Sequence
+
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -12,25 +15,42 @@ from audotics.evaluation.tables import ReportTable, describe_test, report_tables
 
 
 def report_panels(report: EvaluationReport) -> Group:
-    """All tables of the report, to be printed by a rich console.
+    """All tables of the report, to be printed by a rich console; made to fit 80 columns.
 
     Names are shown as they are: brackets in them are no markup.
     """
-    tables = [_rich_table(table) for table in report_tables(report)]
-    return Group(Text(describe_test(report)), Text(), *tables)
+    return _panels(report, report_tables(report))
+
+
+def report_summary(report: EvaluationReport) -> Group:
+    """The first table alone, for those who want to know how good it is and go on."""
+    return _panels(report, report_tables(report)[:1])
+
+
+def _panels(report: EvaluationReport, tables: Sequence[ReportTable]) -> Group:
+    return Group(Text(describe_test(report)), *(part for table in tables for part in _parts(table)))
+
+
+def _parts(table: ReportTable) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(table.title, style="bold")
+    yield _rich_table(table)
+    if table.note:
+        # Outside of the table: a caption would be folded to the table's width.
+        yield Text(table.note, style="dim")
 
 
 def _rich_table(table: ReportTable) -> Table:
-    shown = Table(
-        title=Text(table.title, style="bold"),
-        caption=Text(table.note) if table.note else None,
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column(Text(table.columns[0]), overflow="fold")
-    for column in table.columns[1:]:
-        shown.add_column(Text(column), justify="right")
+    for column, *cells in zip(table.columns[1:], *(row[1:] for row in table.rows), strict=True):
+        shown.add_column(Text(_folded(column, cells)), justify="right", no_wrap=True)
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     return shown
+
+
+def _folded(heading: str, cells: Sequence[str]) -> str:
+    """The heading in as many lines as keep the column as narrow as its cells and longest word."""
+    width = max(len(text) for text in (*heading.split(), *cells))
+    return "\n".join(textwrap.wrap(heading, width, break_long_words=False))

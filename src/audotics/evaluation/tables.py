@@ -24,6 +24,20 @@ LABELS = {
 }
 """What people call the metrics."""
 
+_WIDE = ("ndcg", "recall")
+"""Metrics shown with their interval where several share a row: all of them need more than 80 columns."""
+
+_HEAD_LABELS = {
+    "base_rate": "base rate",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
+
 _ABOUT_TASKS = {
     Task.DISCOVER: "discover (tracks a listener had heard in training are no test tracks)",
     Task.INCLUDE_HEARD: "include heard (tracks a listener had heard in training count too)",
@@ -90,12 +104,12 @@ def _systems(report: EvaluationReport) -> ReportTable:
     at = f"@{report.test.headline}"
     return ReportTable(
         "Systems",
-        "Mean over listeners; ± is half the width of the 95 % interval.",
-        ("system", *(metric_label(name + at) for name in METRICS)),
+        f"Mean over listeners {at}; ± is half the width of the 95 % interval.",
+        ("system", *(LABELS[name] for name in METRICS)),
         tuple(
             (
                 system.name,
-                *(_interval(system.metrics[name + at], wide=name in ("ndcg", "recall")) for name in METRICS),
+                *(_interval(system.metrics[name + at], wide=name in _WIDE) for name in METRICS),
             )
             for system in report.systems
         ),
@@ -128,9 +142,9 @@ def _lists(report: EvaluationReport) -> ReportTable:
         rows.append((system.name, *cells, f"{system.n_without_lists:,}", _seconds(system.seconds)))
     return ReportTable(
         "What the lists look like",
-        "Coverage: share of the catalogue shown to anyone. Gini: 0 = every track shown equally often. "
-        "Popularity lift: 0 = as popular as what the same listeners play.",
-        ("system", *(metric_label(name + at) for name in names), "without list", "answered in"),
+        f"Lists {at}. Coverage: share of the catalogue shown to anyone. Gini: 0 = every track shown "
+        "equally often. Popularity lift: 0 = as popular as what the same listeners play.",
+        ("system", *(LABELS[name] for name in names), "without list", "answered in"),
         tuple(rows),
     )
 
@@ -147,7 +161,7 @@ def _segments(report: EvaluationReport) -> ReportTable:
                 str(segment.segment),
                 f"{segment.n_listeners:,}",
                 f"{segment.n_pairs:,}",
-                *(_interval(segment.metrics[name]) for name in metrics),
+                *(_interval(segment.metrics[name], wide=name.partition("@")[0] in _WIDE) for name in metrics),
             )
             for segment in reference.segments
         ),
@@ -165,7 +179,7 @@ def _comparisons(report: EvaluationReport) -> ReportTable:
                 found.baseline,
                 metric_label(found.metric),
                 f"{found.difference:+.4f}{'*' if found.significant else ''}",
-                f"{found.low:+.4f} to {found.high:+.4f}",
+                f"{found.low:+.4f}..{found.high:+.4f}",
                 *(_p_value(p) for p in (found.p_value, found.p_holm, found.t_test_p_value)),
             )
             for found in report.comparisons
@@ -174,32 +188,21 @@ def _comparisons(report: EvaluationReport) -> ReportTable:
 
 
 def _heads(report: EvaluationReport) -> ReportTable:
-    names = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "calibration_error")
+    found = [
+        (_qualified(head, system.name, report), metrics)
+        for system in report.systems
+        for head, metrics in system.heads.items()
+    ]
+    rows = [("outcomes", *(f"{metrics.n:,}" for _, metrics in found))]
+    rows += [
+        (label, *(_number(getattr(metrics, name)) for _, metrics in found))
+        for name, label in _HEAD_LABELS.items()
+    ]
     return ReportTable(
         "Predicted probabilities",
         "Each head of the ranker on outcomes it was not trained on.",
-        (
-            "head",
-            "n",
-            "base rate",
-            "accuracy",
-            "precision",
-            "recall",
-            "F1",
-            "ROC-AUC",
-            "log loss",
-            "calibration error",
-        ),
-        tuple(
-            (
-                _qualified(head, system.name, report),
-                f"{found.n:,}",
-                _number(found.base_rate),
-                *(_number(getattr(found, name)) for name in names),
-            )
-            for system in report.systems
-            for head, found in system.heads.items()
-        ),
+        ("metric", *(head for head, _ in found)),
+        tuple(rows) if found else (),
     )
 
 
@@ -218,7 +221,7 @@ def _number(value: float | None) -> str:
 
 
 def _p_value(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
 
 
 def _seconds(seconds: float | None) -> str:
