@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from errno import ENOSPC
 from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from audotics import __version__
-from audotics.errors import AudoticsError
+from audotics.errors import AudoticsError, BadInputError
 
 COMMAND_MODULES = (
     "demo",
@@ -61,6 +62,8 @@ for _module in COMMAND_MODULES:
 
 def main() -> None:
     """Run the command line; ends the process with 0 done, 1 a bug, 2 bad input, 3 a check said no."""
+    # TensorFlow's C++ side reports on drivers and processor features; its errors reach us as exceptions.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app(prog_name="audotics")
     except AudoticsError as error:
@@ -70,8 +73,21 @@ def main() -> None:
         if stop.code == INTERRUPTED:  # what typer makes of Ctrl-C
             print("interrupted: unfinished work was dropped", file=sys.stderr)
         raise
+    except OSError as error:
+        sys.exit(
+            _report_system_error(error) if error.filename or error.errno == ENOSPC else _report_bug(error)
+        )
     except Exception as error:
         sys.exit(_report_bug(error))
+
+
+def _report_system_error(error: OSError) -> int:
+    """A file that the system did not let us read or write: for people to put right, not for us."""
+    if os.environ.get("AUDOTICS_DEBUG"):
+        traceback.print_exception(error)
+    where = f"{error.filename}: " if error.filename else ""
+    print(f"error: {where}{error.strerror}", file=sys.stderr)
+    return BadInputError.exit_code
 
 
 def _report_bug(error: Exception) -> int:
