@@ -21,8 +21,10 @@ BLOCK_COLUMNS = 128
 class EASEConfig(ItemItemConfig):
     """Settings of `EASE`."""
 
-    regularization: float = Field(100.0, gt=0)
-    """Ridge; in units of usual pairs per track where ``normalization`` is 0."""
+    n_neighbours: int = Field(300, ge=1)
+    play_strength: float = Field(0.3, ge=0)
+    regularization: float = Field(20.0, gt=0)
+    """Ridge, in units of the mean diagonal of the co-occurrence matrix (listeners per track)."""
     normalization: float = Field(0.0, ge=0, le=1)
     """Power of the listeners' and tracks' degrees that each pair is divided by (0.5 = cosine-like)."""
     memory_mb: int = Field(4096, ge=1)
@@ -45,8 +47,8 @@ class EASE(CoListeningRetriever[EASEConfig]):
     config_type: ClassVar[type[RetrieverConfig]] = EASEConfig
     space: ClassVar[SearchSpace] = {
         **STRENGTHS,
-        "n_neighbours": Choice((200, 500)),
-        "regularization": Range(1.0, 2000.0, log=True),
+        "n_neighbours": Choice((300, 500)),
+        "regularization": Range(0.5, 200.0, log=True),
         "normalization": Choice((0.0, 0.25, 0.5)),
     }
 
@@ -54,7 +56,10 @@ class EASE(CoListeningRetriever[EASEConfig]):
         """The weights of all tracks that take part."""
         chosen = self._taking_part(plays)
         part, balance = self._normalized(plays[:, chosen].tocsr())
-        blocks = self._dual_blocks(part) if part.shape[0] < part.shape[1] else self._primal_blocks(part)
+        squares = float(np.sum(part.data * part.data))
+        ridge = self.config.regularization * squares / max(1, len(chosen))
+        is_dual = part.shape[0] < part.shape[1]
+        blocks = self._dual_blocks(part, ridge) if is_dual else self._primal_blocks(part, ridge)
         parts = []
         for start, block in blocks:
             block *= balance[start : start + block.shape[1]] / balance[:, None]
@@ -82,20 +87,20 @@ class EASE(CoListeningRetriever[EASEConfig]):
         scaled = sparse.csr_matrix((data.astype(np.float32), part.indices, part.indptr), shape=part.shape)
         return scaled, tracks.astype(np.float32)
 
-    def _primal_blocks(self, part: sparse.csr_matrix) -> Iterator[tuple[int, FloatArray]]:
+    def _primal_blocks(self, part: sparse.csr_matrix, ridge: float) -> Iterator[tuple[int, FloatArray]]:
         """Columns of ``B'`` ``[m, block]`` with where each block starts, from the inverse over tracks."""
-        inverse = self._inverse(part.T.tocsr() @ part)
+        inverse = self._inverse(part.T.tocsr() @ part, ridge)
         diagonal = inverse.diagonal().copy()
         for start in range(0, len(inverse), BLOCK_COLUMNS):
             yield start, inverse[:, start : start + BLOCK_COLUMNS] / -diagonal[:, None]
 
-    def _dual_blocks(self, part: sparse.csr_matrix) -> Iterator[tuple[int, FloatArray]]:
+    def _dual_blocks(self, part: sparse.csr_matrix, ridge: float) -> Iterator[tuple[int, FloatArray]]:
         """The same from the inverse over listeners.
 
         Beside the diagonal ``lambda p_jt = -x_j' M x_t`` with ``M = (X X' + lambda I)^-1`` and ``x_j`` the
         column of track j, and ``lambda p_tt = 1 - x_t' M x_t``; lambda cancels in ``B``.
         """
-        inverse = self._inverse(part @ part.T.tocsr())
+        inverse = self._inverse(part @ part.T.tocsr(), ridge)
         by_track = part.T.tocsr()
         starts = range(0, part.shape[1], BLOCK_COLUMNS)
         diagonal = np.empty(part.shape[1], np.float32)
@@ -108,14 +113,14 @@ class EASE(CoListeningRetriever[EASEConfig]):
             projected = by_track[start : start + BLOCK_COLUMNS] @ inverse
             yield start, scaled @ np.ascontiguousarray(projected.T)
 
-    def _inverse(self, gram: sparse.csr_matrix) -> FloatArray:
+    def _inverse(self, gram: sparse.csr_matrix, ridge: float) -> FloatArray:
         """``(gram + lambda I)^-1`` ``[m, m]`` by Cholesky, in the memory of one dense matrix."""
         # Learning only: loading and scoring a stored retriever must not need dense linear algebra.
         from scipy.linalg import lapack
 
         dense = np.asfortranarray(gram.toarray(order="F"), dtype=np.float32)
         side = np.arange(len(dense))
-        dense[side, side] += np.float32(self.config.regularization)
+        dense[side, side] += np.float32(ridge)
         factor, failed = lapack.spotrf(dense, lower=True, clean=False, overwrite_a=True)
         if failed:
             raise BadInputError(

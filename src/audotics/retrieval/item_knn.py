@@ -29,7 +29,8 @@ class Weighting(StrEnum):
 class ItemKNNConfig(ItemItemConfig):
     """Settings of `ItemKNN`."""
 
-    weighting: Weighting = Weighting.BM25
+    play_strength: float = Field(0.3, ge=0)
+    weighting: Weighting = Weighting.COSINE
     k1: float = Field(1.2, ge=0)
     """BM25: plays needed to saturate."""
     b: float = Field(0.75, ge=0, le=1)

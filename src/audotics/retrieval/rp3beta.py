@@ -17,7 +17,7 @@ class RP3BetaConfig(ItemItemConfig):
 
     alpha: float = Field(0.5, gt=0)
     """Power of each transition probability."""
-    beta: float = Field(0.3, ge=0)
+    beta: float = Field(0.25, ge=0)
     """Power of a track's popularity that its weight is divided by."""
 
 
