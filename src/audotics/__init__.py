@@ -5,32 +5,41 @@ Importing this package is cheap: public names are loaded on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from audotics.lazy_names import lazy_names
+from audotics.version import __version__ as __version__
 
-_PUBLIC = {
-    "DataProcessor": "audotics.features",
-    "Dataset": "audotics.data",
-    "DeepRecommender": "audotics.ranking",
-    "FeaturePipeline": "audotics.recommender",
-    "MetricsCollector": "audotics.evaluation",
-    "ModelConfig": "audotics.ranking",
-    "ModelEvaluator": "audotics.evaluation",
-    "Query": "audotics.domain",
-    "Recommender": "audotics.recommender",
-    "TrainingPipeline": "audotics.training",
-}
+if TYPE_CHECKING:
+    from audotics.data.dataset import Dataset as Dataset
+    from audotics.data.importing import import_dataset as import_dataset
+    from audotics.domain import Query as Query
+    from audotics.evaluation.collector import MetricsCollector as MetricsCollector
+    from audotics.evaluation.evaluator import ModelEvaluator as ModelEvaluator
+    from audotics.features.processor import DataProcessor as DataProcessor
+    from audotics.ranking.config import ModelConfig as ModelConfig
+    from audotics.ranking.model import DeepRecommender as DeepRecommender
+    from audotics.recommender.batch import BatchProcessor as BatchProcessor
+    from audotics.recommender.feature_pipeline import FeaturePipeline as FeaturePipeline
+    from audotics.recommender.recommender import Recommender as Recommender
+    from audotics.training.config import TrainConfig as TrainConfig
+    from audotics.training.pipeline import TrainingPipeline as TrainingPipeline
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'audotics' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "BatchProcessor": "recommender.batch",
+        "DataProcessor": "features.processor",
+        "Dataset": "data.dataset",
+        "DeepRecommender": "ranking.model",
+        "FeaturePipeline": "recommender.feature_pipeline",
+        "MetricsCollector": "evaluation.collector",
+        "ModelConfig": "ranking.config",
+        "ModelEvaluator": "evaluation.evaluator",
+        "Query": "domain",
+        "Recommender": "recommender.recommender",
+        "TrainConfig": "training.config",
+        "TrainingPipeline": "training.pipeline",
+        "import_dataset": "data.importing",
+    },
+)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from audotics import __version__
+from audotics.version import __version__
 from audotics.errors import AudoticsError, BadInputError
 
 COMMAND_MODULES = (

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_PUBLIC = {
-    "Dataset": "audotics.data.dataset",
-    "DatasetWriter": "audotics.data.writer",
-    "ImportReport": "audotics.data.importing",
-    "import_dataset": "audotics.data.importing",
-}
+from audotics.lazy_names import lazy_names
 
-__all__ = sorted(_PUBLIC)
+if TYPE_CHECKING:
+    from audotics.data.dataset import Dataset as Dataset
+    from audotics.data.importing import ImportReport as ImportReport
+    from audotics.data.importing import import_dataset as import_dataset
+    from audotics.data.writer import DatasetWriter as DatasetWriter
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'audotics.data' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "Dataset": "dataset",
+        "DatasetWriter": "writer",
+        "ImportReport": "importing",
+        "import_dataset": "importing",
+    },
+)

@@ -14,7 +14,7 @@ from typing import Self
 
 import polars as pl
 
-from audotics import __version__
+from audotics.version import __version__
 from audotics.data.dataset import EVENTS_FOLDER, Dataset
 from audotics.data.formats.protocol import TableName
 from audotics.data.manifest import MANIFEST_NAME, Counts, Manifest, fingerprint_of
@@ -26,6 +26,7 @@ from audotics.registry.manifest import FileRecord
 
 _SCRATCH = "scratch"
 _REJECTS_HELD = 200_000
+_ZSTD_LEVEL = 1  # a third less time than the default level for 1 % more bytes
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 
@@ -84,7 +85,8 @@ class DatasetWriter:
             raise BadInputError("parts of the events have different context columns")
         self._context = tuple(frame.columns)
         self._note_times(frame["timestamp"])
-        frame.write_parquet(self._staging / EVENTS_FOLDER / f"part-{self._n_parts:05d}.parquet")
+        part = self._staging / EVENTS_FOLDER / f"part-{self._n_parts:05d}.parquet"
+        frame.write_parquet(part, compression_level=_ZSTD_LEVEL)
         self._n_parts += 1
         self.rows["events"] = self.rows.get("events", 0) + frame.height
 

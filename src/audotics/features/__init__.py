@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_PUBLIC = {
-    "ContentProfile": "history",
-    "ContextEncoder": "context",
-    "ContextTransformer": "context_transformer",
-    "DataProcessor": "processor",
-    "HistoryStatistics": "history",
-    "TermMatrix": "terms",
-    "audio_features": "audio",
-    "content_terms": "terms",
-    "load_processor": "persistence",
-    "save_processor": "persistence",
-}
+from audotics.lazy_names import lazy_names
 
-__all__ = sorted(_PUBLIC)
+if TYPE_CHECKING:
+    from audotics.features.audio import audio_features as audio_features
+    from audotics.features.context import ContextEncoder as ContextEncoder
+    from audotics.features.context_transformer import ContextTransformer as ContextTransformer
+    from audotics.features.history import ContentProfile as ContentProfile
+    from audotics.features.history import HistoryStatistics as HistoryStatistics
+    from audotics.features.persistence import load_processor as load_processor
+    from audotics.features.persistence import save_processor as save_processor
+    from audotics.features.processor import DataProcessor as DataProcessor
+    from audotics.features.terms import TermMatrix as TermMatrix
+    from audotics.features.terms import content_terms as content_terms
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'audotics.features' has no attribute {name!r}")
-    return getattr(import_module(f"audotics.features.{_PUBLIC[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "ContentProfile": "history",
+        "ContextEncoder": "context",
+        "ContextTransformer": "context_transformer",
+        "DataProcessor": "processor",
+        "HistoryStatistics": "history",
+        "TermMatrix": "terms",
+        "audio_features": "audio",
+        "content_terms": "terms",
+        "load_processor": "persistence",
+        "save_processor": "persistence",
+    },
+)

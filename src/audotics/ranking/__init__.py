@@ -5,33 +5,40 @@ Names are loaded on first use: the deep ranker brings TensorFlow, the others sci
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_PUBLIC = {
-    "HEADS": "audotics.ranking.protocol",
-    "BoostedRanker": "audotics.ranking.boosted",
-    "DeepRanker": "audotics.ranking.deep",
-    "DeepRecommender": "audotics.ranking.model",
-    "LinearRanker": "audotics.ranking.linear",
-    "LogisticRanker": "audotics.ranking.logistic",
-    "MeanRanker": "audotics.ranking.mean",
-    "ModelConfig": "audotics.ranking.config",
-    "Ranker": "audotics.ranking.protocol",
-    "RankingExamples": "audotics.ranking.protocol",
-    "RankingInputs": "audotics.ranking.protocol",
-    "SingleRanker": "audotics.ranking.single",
-    "validation_ndcg": "audotics.ranking.quality",
-}
+from audotics.lazy_names import lazy_names
 
-__all__ = sorted(_PUBLIC)
+if TYPE_CHECKING:
+    from audotics.ranking.boosted import BoostedRanker as BoostedRanker
+    from audotics.ranking.config import ModelConfig as ModelConfig
+    from audotics.ranking.deep import DeepRanker as DeepRanker
+    from audotics.ranking.linear import LinearRanker as LinearRanker
+    from audotics.ranking.logistic import LogisticRanker as LogisticRanker
+    from audotics.ranking.mean import MeanRanker as MeanRanker
+    from audotics.ranking.model import DeepRecommender as DeepRecommender
+    from audotics.ranking.protocol import HEADS as HEADS
+    from audotics.ranking.protocol import Ranker as Ranker
+    from audotics.ranking.protocol import RankingExamples as RankingExamples
+    from audotics.ranking.protocol import RankingInputs as RankingInputs
+    from audotics.ranking.quality import validation_ndcg as validation_ndcg
+    from audotics.ranking.single import SingleRanker as SingleRanker
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'audotics.ranking' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "BoostedRanker": "boosted",
+        "DeepRanker": "deep",
+        "DeepRecommender": "model",
+        "HEADS": "protocol",
+        "LinearRanker": "linear",
+        "LogisticRanker": "logistic",
+        "MeanRanker": "mean",
+        "ModelConfig": "config",
+        "Ranker": "protocol",
+        "RankingExamples": "protocol",
+        "RankingInputs": "protocol",
+        "SingleRanker": "single",
+        "validation_ndcg": "quality",
+    },
+)

@@ -169,9 +169,10 @@ def _lists(
     labels[at] = mine.select(heads).to_numpy()
     track_index[:, N_POSITIVES:] = rng.integers(corpus.n_tracks, size=(len(chosen), N_NEGATIVES))
     labels[:, N_POSITIVES:, 0] = 0.0
-    played = corpus.interactions.matrix().astype(bool)
-    again = np.asarray(played[chosen[:, None], track_index[:, N_POSITIVES:]].todense())
-    track_index[:, N_POSITIVES:][again] = PADDING
+    pairs = corpus.interactions
+    played = pairs.row_index.astype(np.int64) * corpus.n_tracks + pairs.track_index
+    drawn = chosen[:, None].astype(np.int64) * corpus.n_tracks + track_index[:, N_POSITIVES:]
+    track_index[:, N_POSITIVES:][np.isin(drawn, played)] = PADDING
     labels[np.where(track_index == PADDING)] = np.nan
     # Equal scores keep the order of the slots, so that order must not tell who was played.
     shuffled = rng.permuted(np.tile(np.arange(track_index.shape[1]), (len(chosen), 1)), axis=1)

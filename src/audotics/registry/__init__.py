@@ -8,8 +8,9 @@ models/
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from audotics.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from audotics.registry.manifest import DatasetRecord as DatasetRecord
@@ -18,22 +19,13 @@ if TYPE_CHECKING:
     from audotics.registry.manifest import VersionRecord as VersionRecord
     from audotics.registry.store import Registry as Registry
 
-_PUBLIC = {
-    "DatasetRecord": "audotics.registry.manifest",
-    "FileRecord": "audotics.registry.manifest",
-    "Manifest": "audotics.registry.manifest",
-    "Registry": "audotics.registry.store",
-    "VersionRecord": "audotics.registry.manifest",
-}
-
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'audotics.registry' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "DatasetRecord": "manifest",
+        "FileRecord": "manifest",
+        "Manifest": "manifest",
+        "Registry": "store",
+        "VersionRecord": "manifest",
+    },
+)

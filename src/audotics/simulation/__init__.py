@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_PUBLIC = {
-    "SimulationConfig": "audotics.simulation.config",
-    "TasteRecovery": "audotics.simulation.recovery",
-    "Truth": "audotics.simulation.truth",
-    "recovered_tastes": "audotics.simulation.recovery",
-    "simulate": "audotics.simulation.service",
-    "simulate_tables": "audotics.simulation.service",
-}
+from audotics.lazy_names import lazy_names
 
-__all__ = sorted(_PUBLIC)
+if TYPE_CHECKING:
+    from audotics.simulation.config import SimulationConfig as SimulationConfig
+    from audotics.simulation.recovery import TasteRecovery as TasteRecovery
+    from audotics.simulation.recovery import recovered_tastes as recovered_tastes
+    from audotics.simulation.service import simulate as simulate
+    from audotics.simulation.service import simulate_tables as simulate_tables
+    from audotics.simulation.truth import Truth as Truth
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'audotics.simulation' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "SimulationConfig": "config",
+        "TasteRecovery": "recovery",
+        "Truth": "truth",
+        "recovered_tastes": "recovery",
+        "simulate": "service",
+        "simulate_tables": "service",
+    },
+)

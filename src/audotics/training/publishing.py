@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from audotics import __version__
+from audotics.version import __version__
 from audotics.data.dataset import Dataset
 from audotics.evaluation.report import EvaluationReport
 from audotics.features.persistence import save_processor
