@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from audotics.version import __version__
 from audotics.errors import AudoticsError, BadInputError
+from audotics.version import __version__
 
 COMMAND_MODULES = (
     "demo",

@@ -14,7 +14,6 @@ from typing import Self
 
 import polars as pl
 
-from audotics.version import __version__
 from audotics.data.dataset import EVENTS_FOLDER, Dataset
 from audotics.data.formats.protocol import TableName
 from audotics.data.manifest import MANIFEST_NAME, Counts, Manifest, fingerprint_of
@@ -23,6 +22,7 @@ from audotics.data.validation import check_table, complete
 from audotics.errors import BadInputError
 from audotics.registry.durable import flush_folder, make_folder, seal_file, try_lock, write_new
 from audotics.registry.manifest import FileRecord
+from audotics.version import __version__
 
 _SCRATCH = "scratch"
 _REJECTS_HELD = 200_000

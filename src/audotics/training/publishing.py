@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from audotics.version import __version__
 from audotics.data.dataset import Dataset
 from audotics.evaluation.report import EvaluationReport
 from audotics.features.persistence import save_processor
@@ -19,6 +18,7 @@ from audotics.registry.store import Registry
 from audotics.telemetry import Progress
 from audotics.training.judging import HYBRID
 from audotics.training.pipeline import Trained
+from audotics.version import __version__
 
 CHAMPION = "champion"
 REPORT = Path("evaluation") / "report.json"
