@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -142,3 +143,25 @@ def test_a_closed_pipe_is_no_traceback():
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "models"), "error: models: Permission denied\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), "error: No space left on device\n"),
+    ],
+)
+def test_what_the_system_refuses_is_exit_2_and_no_bug(run, failing, monkeypatch, error, line):
+    monkeypatch.delenv("AUDOTICS_DEBUG", raising=False)
+    failing.append(error)
+    assert run("fail") == (2, "", line)
+
+
+def test_what_the_system_refuses_has_a_traceback_when_asked(run, failing, monkeypatch):
+    monkeypatch.setenv("AUDOTICS_DEBUG", "1")
+    failing.append(FileNotFoundError(errno.ENOENT, "No such file or directory", "a.csv"))
+    code, _, err = run("fail")
+    assert code == 2
+    assert "Traceback (most recent call last)" in err
+    assert err.endswith("error: a.csv: No such file or directory\n")

@@ -29,7 +29,7 @@ def demo(
         typer.Option(
             metavar="FOLDER",
             envvar="AUDOTICS_SAMPLE",
-            help="A public set's folder (or a file of events); without one a service is simulated.",
+            help="A public set's folder, a file of events or a Dataset; without one a service is simulated.",
             show_default=False,
         ),
     ] = None,
@@ -39,25 +39,31 @@ def demo(
     """Data, training, evaluation and recommendations in one go, and then how to go on."""
     from rich.console import Console
 
-    from audotics.evaluation import report_panels
+    from audotics.cli import output
+    from audotics.evaluation.render import report_summary
     from audotics.registry import Registry
     from audotics.telemetry import progress_on_stderr
     from audotics.training.pipeline import TrainingPipeline
     from audotics.training.publishing import publish
 
-    console = Console()
+    output.check_folder(out)
     progress = progress_on_stderr(quiet=quiet)
     dataset = _dataset(data, out / "dataset", progress)
     trained = TrainingPipeline(progress=progress).train(dataset)
     version = publish(trained, dataset, Registry(out / "models"), "demo", progress)
-    console.print(report_panels(trained.report))
+    Console().print(report_summary(trained.report))
+    print()
     _recommend(trained.recommender)
-    console.print(_next_steps(out, version, trained.recommender.users.ids[0]), highlight=False)
+    # No console: it would break long commands, and people copy them.
+    print(_next_steps(dataset.path, out / "models", version, trained.recommender.users.ids[0]))
 
 
 def _dataset(data: Path | None, target: Path, progress: Progress) -> Dataset:
     from audotics.data.dataset import Dataset
+    from audotics.data.manifest import MANIFEST_NAME
 
+    if data is not None and (data / MANIFEST_NAME).exists():
+        return Dataset.open(data)
     if data is not None:
         from audotics.data.importing import import_dataset
 
@@ -82,11 +88,10 @@ def _recommend(recommender: Recommender) -> None:
     output.show(output.explained(recommender, queries), as_json=False)
 
 
-def _next_steps(out: Path, version: str, user_id: str) -> str:
-    models = out / "models"
-    return f"""
-The model is {version} in {models}. How to go on:
+def _next_steps(dataset: Path, models: Path, version: str, user_id: str) -> str:
+    return f"""The model is {version} in {models}. How to go on:
   audotics recommend --models {models} --user {user_id} -k 10
-  audotics evaluate {out / "dataset"} --models {models} --html report.html
-  audotics import YOUR_EVENTS.csv --out my-dataset && audotics train my-dataset --models my-models
+  audotics evaluate {dataset} --models {models} --html report.html
+  audotics import YOUR_EVENTS.csv --out my-dataset
+  audotics train my-dataset --models my-models
   audotics --help"""

@@ -10,7 +10,9 @@ import typer
 from audotics.cli.options import ModelsOption, QuietOption
 
 if TYPE_CHECKING:
+    from audotics.data.dataset import Dataset
     from audotics.evaluation.report import EvaluationReport
+    from audotics.registry import Registry
     from audotics.telemetry import Progress
 
 
@@ -49,35 +51,64 @@ def evaluate(
     """
     from rich.console import Console
 
+    from audotics.cli import output
     from audotics.evaluation import report_panels, write_html
     from audotics.telemetry import progress_on_stderr
 
+    for target in filter(None, (json_file, html)):
+        output.check_target(target)
     progress = progress_on_stderr(quiet=quiet)
     if test is None:
-        report = _held_out(dataset, models, model)
+        report = _held_out(dataset, models, model, include_heard)
     else:
         report = _on_test(dataset, models, model, test, baselines, include_heard, progress)
-    if json_file is not None:
-        report.to_json(json_file)
-    if html is not None:
-        write_html(report, html)
     Console().print(report_panels(report))
+    _note_strangers(report)
+    if json_file is not None:
+        with output.replacing(json_file) as part:
+            report.to_json(part)
+    if html is not None:
+        with output.replacing(html) as part:
+            write_html(report, part)
 
 
-def _held_out(dataset: Path, models: Path, model: str) -> EvaluationReport:
+def _note_strangers(report: EvaluationReport) -> None:
+    from audotics.cli import output
+
+    if report.test.n_cold_listeners == report.test.n_listeners:
+        output.note("no listener of the test is known to the model; are their ids those of the training?")
+    if report.test.n_unknown_pairs == report.test.n_pairs:
+        output.note("no track of the test is known to the model; are their ids those of the training?")
+
+
+def _open_trained_on(dataset: Path, registry: Registry, model: str) -> Dataset:
+    """The Dataset, if it is the one that the version was trained on: any other may hold the answers."""
     from audotics.data.dataset import Dataset
+    from audotics.errors import BadInputError
+
+    opened = Dataset.open(dataset)
+    if opened.manifest.fingerprint != registry.show(model).dataset.fingerprint:
+        raise BadInputError(
+            "this is not the Dataset that the version was trained on",
+            where=str(dataset),
+            remedy="Give that Dataset; `audotics models show` tells its fingerprint",
+        )
+    return opened
+
+
+def _held_out(dataset: Path, models: Path, model: str, include_heard: bool) -> EvaluationReport:
     from audotics.errors import BadInputError
     from audotics.registry import Registry
     from audotics.training.publishing import load_report
 
-    registry = Registry(models)
-    trained_on = registry.show(model).dataset.fingerprint
-    if Dataset.open(dataset).manifest.fingerprint != trained_on:
+    if include_heard:
         raise BadInputError(
-            "this is not the Dataset that the version was trained on",
-            where=str(dataset),
-            remedy="Give that Dataset, or measure on held-out events with --test FILE",
+            "what training held out is measured as it was trained for",
+            where="--include-heard",
+            remedy="Train with --include-heard, or give --test FILE",
         )
+    registry = Registry(models)
+    _open_trained_on(dataset, registry, model)
     return load_report(registry, model)
 
 
@@ -90,16 +121,16 @@ def _on_test(
     include_heard: bool,
     progress: Progress,
 ) -> EvaluationReport:
-    from audotics.data.dataset import Dataset
     from audotics.data.heldout import read_held_out
     from audotics.registry import Registry
     from audotics.training.assessment import assess
     from audotics.training.publishing import load_version
 
+    registry = Registry(models)
+    opened = _open_trained_on(dataset, registry, model)
     pairs = read_held_out(test)
-    opened = Dataset.open(dataset)
     with progress.stage("load the model"):
-        recommender = load_version(Registry(models), model)
+        recommender = load_version(registry, model)
     return assess(
         recommender, opened, pairs, baselines=baselines, include_heard=include_heard, progress=progress
     )

@@ -1,8 +1,12 @@
-"""Lists of recommendations on the terminal and in files."""
+"""Lists of recommendations on the terminal and in files, and notes beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -14,12 +18,14 @@ from audotics.recommender.recommender import Recommender
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 
+_N_NAMED = 3
+
 
 def chosen_listeners(user: str | None, users: Path | None, everyone: bool) -> list[str] | None:
     """Ids of the listeners that the options name; None stands for all.
 
     Raises:
-        BadInputError: Not exactly one option is given, or the file has no ids.
+        BadInputError: Not exactly one option is given, or it holds no ids.
     """
     if (user is not None) + (users is not None) + everyone != 1:
         raise BadInputError(
@@ -27,27 +33,64 @@ def chosen_listeners(user: str | None, users: Path | None, everyone: bool) -> li
             where="options",
             remedy="Give one of --user ID, --users FILE and --all",
         )
+    if user == "":
+        raise BadInputError("the id is empty", where="--user", remedy="Give the id of a listener")
     if everyone:
         return None
     return [user] if user is not None else _read_ids(users or Path())
 
 
-def check_target(out: Path | None) -> None:
-    """Refuse a file name that cannot be written, before the work begins.
+def check_lists_target(out: Path) -> None:
+    """Refuse a name for a file of lists that cannot be written, before the work begins.
 
     Raises:
-        BadInputError: The ending is unknown or the folder does not exist.
+        BadInputError: The ending is unknown, or the folder cannot be written.
     """
-    if out is None:
-        return
-    if out.suffix not in SUFFIXES:
+    if out.suffix.lower() not in SUFFIXES:
         raise BadInputError(
             f"cannot write {out.suffix or 'a file without an ending'}",
             where=str(out),
             remedy=f"Use one of {', '.join(SUFFIXES)}",
         )
+    check_target(out)
+
+
+def check_target(out: Path) -> None:
+    """Refuse a file that cannot be written, before the work begins.
+
+    Raises:
+        BadInputError: It is a folder, or the folder around it is missing or cannot be written.
+    """
+    if out.is_dir():
+        raise BadInputError("this is a folder", where=str(out), remedy="Give the name of a file")
     if not out.parent.is_dir():
         raise BadInputError("the folder does not exist", where=str(out.parent), remedy="Create it first")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise BadInputError("the folder cannot be written", where=str(out.parent), remedy="Choose another")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that can be neither written nor made, before the work begins.
+
+    Raises:
+        BadInputError: A file stands in the way, or permission is missing.
+    """
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not existing.is_dir():
+        raise BadInputError("this is no folder", where=str(existing), remedy="Choose another")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise BadInputError("the folder cannot be written", where=str(existing), remedy="Choose another")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A file to write beside the target, which it replaces in one step if all goes well."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def explained(recommender: Recommender, queries: Sequence[Query]) -> pl.DataFrame:
@@ -60,23 +103,28 @@ def explained(recommender: Recommender, queries: Sequence[Query]) -> pl.DataFram
             zip(slate.track_ids, slate.scores, slate.sources, slate.reasons, strict=True), start=1
         )
     ]
-    columns = ("user_id", "track_id", "rank", "score", "name", "source", "reason")
+    columns = {
+        "user_id": pl.String,
+        "track_id": pl.String,
+        "rank": pl.Int32,
+        "score": pl.Float32,
+        "name": pl.String,
+        "source": pl.String,
+        "reason": pl.String,
+    }
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 
 def write(table: pl.DataFrame, out: Path) -> None:
-    """Write a table beside its target and put it in place in one step."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        if out.suffix == ".parquet":
+    """Write a table in the format that the file's ending names."""
+    suffix = out.suffix.lower()
+    with replacing(out) as part:
+        if suffix == ".parquet":
             table.write_parquet(part)
-        elif out.suffix == ".jsonl":
+        elif suffix == ".jsonl":
             table.write_ndjson(part)
         else:
-            table.write_csv(part, separator="\t" if out.suffix == ".tsv" else ",")
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+            table.write_csv(part, separator="\t" if suffix == ".tsv" else ",")
 
 
 def show(table: pl.DataFrame, *, as_json: bool) -> None:
@@ -90,23 +138,67 @@ def show(table: pl.DataFrame, *, as_json: bool) -> None:
 
     console = Console()
     for (user_id,), slate in table.group_by("user_id", maintain_order=True):
-        shown = Table("", "track", "why", title=f"For listener {user_id}" if user_id else None, box=None)
+        shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        shown.add_column(justify="right")
+        shown.add_column("track")
+        shown.add_column("why", style="dim")
         for row in slate.iter_rows(named=True):
             # Text: names from the catalogue are no markup.
-            shown.add_row(str(row["rank"]), Text(row["name"]), Text(row["reason"], style="dim"))
+            shown.add_row(str(row["rank"]), Text(row["name"]), Text(row["reason"]))
+        if user_id:
+            console.print(Text(f"For listener {user_id}", style="bold"))
         console.print(shown)
+        console.print()
     if table.is_empty():
         console.print("nothing to recommend")
+
+
+def note_unknown(recommender: Recommender, user_ids: Sequence[str]) -> None:
+    """Say on standard error which listeners the model does not know."""
+    unknown = [user_id for user_id in user_ids if user_id not in recommender.users]
+    if not unknown:
+        return
+    named = ", ".join(map(repr, unknown[:_N_NAMED])) + (", ..." if len(unknown) > _N_NAMED else "")
+    if len(user_ids) == 1:
+        note(f"listener {named} is unknown to the model; the answer is what everybody may like")
+    else:
+        note(
+            f"{len(unknown):,} of {len(user_ids):,} listeners are unknown to the model ({named}); "
+            "they get what everybody may like"
+        )
+
+
+def note_short(table: pl.DataFrame, user_ids: Sequence[str], k: int) -> None:
+    """Say on standard error if lists are shorter than was asked for."""
+    n_full = table.filter(pl.col("rank") == k).height
+    n_short = len(user_ids) - n_full
+    if n_short:
+        note(
+            f"{n_short:,} of {len(user_ids):,} lists have fewer than {k:,} tracks; "
+            "the model has no more candidates for them"
+        )
+
+
+def note(text: str) -> None:
+    """Tell people something without disturbing a program that reads standard output."""
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _read_ids(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"cannot be read ({error})", where=str(path)) from error
-    ids = [line.split("\t")[0].split(",")[0].strip() for line in lines if line.strip()]
-    if ids and ids[0] == "user_id":
-        ids = ids[1:]
+    except OSError as error:
+        raise BadInputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(
+            "this is no UTF-8 text", where=str(path), remedy="Write one listener id per line"
+        ) from error
+    delimiter = "\t" if lines and "\t" in lines[0] else ","
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    column = 0
+    if rows and "user_id" in rows[0]:
+        column = rows.pop(0).index("user_id")
+    ids = [row[column] for row in rows if len(row) > column and row[column]]
     if not ids:
         raise BadInputError("holds no listener ids", where=str(path), remedy="Write one id per line")
     return list(dict.fromkeys(ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -53,21 +54,26 @@ def recommend(
     from audotics.training.publishing import load_version
 
     chosen = output.chosen_listeners(user, users, everyone)
-    output.check_target(out)
+    if out is not None:
+        output.check_lists_target(out)
     progress = progress_on_stderr(quiet=quiet)
     with progress.stage("load the model"):
         recommender = load_version(Registry(models), model)
     listeners = list(recommender.users.ids) if chosen is None else chosen
+    output.note_unknown(recommender, listeners)
     mode = Mode.MIX if include_heard else Mode.DISCOVER
     if out is None:
-        output.show(
-            output.explained(recommender, [Query(user_id=one, k=k, mode=mode) for one in listeners]),
-            as_json=as_json,
-        )
-        return
-    with progress.stage("recommend", total=len(listeners)) as stage:
-        table = BatchProcessor(recommender).table(listeners, k, mode, stage.advance)
-    output.write(table, out)
+        table = output.explained(recommender, [Query(user_id=one, k=k, mode=mode) for one in listeners])
+        output.show(table, as_json=as_json)
+    else:
+        with progress.stage("recommend", total=len(listeners)) as stage:
+            table = BatchProcessor(recommender).table(listeners, k, mode, stage.advance)
+        output.write(table, out)
+        if as_json:
+            print(json.dumps({"file": str(out), "n_listeners": len(listeners), "n_rows": table.height}))
+        elif not quiet:
+            print(f"{out}: {table.height:,} rows for {len(listeners):,} listeners")
+    output.note_short(table, listeners, k)
 
 
 def similar(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +43,7 @@ def train(
 
     Part of the data is hidden first: it chooses the settings and the ranker, and judges the result.
     """
+    from audotics.cli import output
     from audotics.data.dataset import Dataset
     from audotics.registry import Registry
     from audotics.registry.names import check_name
@@ -52,24 +55,37 @@ def train(
     check_name(name, "version name")
     wanted = read_config(config, [*(settings or ()), *(["include_heard=true"] if include_heard else [])])
     opened = Dataset.open(dataset)
+    output.check_folder(models)
     progress = progress_on_stderr(quiet=quiet)
     trained = TrainingPipeline(wanted, progress).train(opened)
     version = publish(trained, opened, Registry(models), name, progress)
     if as_json:
-        print(trained.report.model_dump_json())
+        print(json.dumps(_as_dict(trained, version)))
     else:
         _print_summary(trained, version)
+        if not quiet:
+            print(f"Every table: audotics evaluate {dataset} --models {models}")
+
+
+def _as_dict(trained: Trained, version: str) -> dict[str, object]:
+    return {
+        "version": version,
+        "holdout": trained.holdout,
+        "rankers": [asdict(standing) for standing in trained.standings],
+        "report": trained.report.model_dump(mode="json"),
+    }
 
 
 def _print_summary(trained: Trained, version: str) -> None:
     from rich.console import Console
 
-    from audotics.evaluation.render import report_panels
+    from audotics.evaluation.render import report_summary
 
-    console = Console()
-    console.print(f"Held out: {trained.holdout}. Rankers on the choosing listeners:")
+    print(f"Held out: {trained.holdout}")
+    print("Rankers, by NDCG@20 on the listeners that choose:")
     for standing in trained.standings:
         mark = "  <- serves" if standing.chosen else ""
-        console.print(f"  {standing.name:10s} NDCG@20 {standing.ndcg:.4f}{mark}", highlight=False)
-    console.print(report_panels(trained.report))
-    console.print(f"Published {version} as champion", highlight=False)
+        print(f"  {standing.name:10s} {standing.ndcg:.4f}{mark}")
+    print()
+    Console().print(report_summary(trained.report))
+    print(f"\nPublished {version} as champion")

@@ -86,4 +86,6 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     *tables, last = key.strip().split(".")
     for table in tables:
         values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise BadInputError(f"{table!r} is no table of settings", where=f"--set {assignment}")
     values[last] = value

@@ -52,7 +52,8 @@ def tune(
     Returns:
         Trials in the order tried, at least one.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # At a lower level an interrupted trial is told with a traceback.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
     )

@@ -1,0 +1,134 @@
+"""`audotics evaluate` for its users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audotics.evaluation import EvaluationReport
+from audotics.evaluation.report import Task
+from contract.workplace import Audotics, Workplace
+
+STRANGERS = "is known to the model; are their ids those of the training?"
+
+
+def test_without_a_test_the_held_out_part_is_shown(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path
+) -> None:
+    told = audotics("evaluate", workplace.dataset, "--models", workplace.models)
+    assert (told.code, told.err) == (0, "")
+    for title in ("Systems", "audotics at every cutoff", "audotics against the baselines"):
+        assert f"\n{title}\n" in told.out
+    assert max(map(len, told.out.splitlines())) <= 80
+    assert "…" not in told.out
+
+
+def test_training_and_evaluation_tell_the_same(audotics: Audotics, workplace: Workplace) -> None:
+    told = audotics("evaluate", workplace.dataset, "--models", workplace.models)
+    row = next(line for line in workplace.train_output.splitlines() if line.startswith("audotics "))
+    assert row in told.out.splitlines()
+
+
+def test_a_test_is_measured_beside_baselines_and_written(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path
+) -> None:
+    report_file, page = tmp_path / "report.json", tmp_path / "report.html"
+    told = audotics(
+        *("evaluate", workplace.dataset, "--models", workplace.models, "--test", workplace.test),
+        *("--baselines", "--json", report_file, "--html", page, "--quiet"),
+    )
+    assert (told.code, told.err) == (0, "")
+    report = EvaluationReport.from_json(report_file)
+    assert [system.name for system in report.systems] == ["audotics", "item-knn", "rp3beta", "popularity"]
+    assert (report.test.n_listeners, report.test.n_pairs) == (90, 270)
+    assert f"{report.reference.metrics['ndcg@20'].mean:.4f}" in told.out
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert {file.name for file in tmp_path.iterdir()} == {"report.json", "report.html"}
+
+
+def test_heard_tracks_count_when_asked(audotics: Audotics, workplace: Workplace, tmp_path: Path) -> None:
+    test = workplace.dataset.parent / "plays.csv"
+    asked = ("evaluate", workplace.dataset, "--models", workplace.models, "--test", test, "--quiet")
+    told = audotics(*asked)
+    assert told.code == 2
+    assert "nothing is left to evaluate on" in told.err
+    told = audotics(*asked, "--include-heard", "--json", tmp_path / "report.json")
+    assert told.code == 0
+    report = EvaluationReport.from_json(tmp_path / "report.json")
+    assert report.test.task is Task.INCLUDE_HEARD
+    assert report.test.n_pairs == 90 * 12
+
+
+@pytest.mark.parametrize(
+    ("row", "note"),
+    [
+        ("stranger,t001", f"note: no listener of the test {STRANGERS}\n"),
+        ("u001,elsewhere", f"note: no track of the test {STRANGERS}\n"),
+    ],
+)
+def test_a_test_of_strangers_is_measured_and_noted(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path, row: str, note: str
+) -> None:
+    test = tmp_path / "test.csv"
+    test.write_text(f"user_id,track_id\n{row}\n")
+    told = audotics("evaluate", workplace.dataset, "--models", workplace.models, "--test", test, "--quiet")
+    assert (told.code, told.err) == (0, note)
+
+
+def test_another_dataset_is_refused(audotics: Audotics, workplace: Workplace, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert audotics("import", workplace.test, "--out", other, "--quiet").code == 0
+    for given in ([], ["--test", workplace.test]):
+        told = audotics("evaluate", other, "--models", workplace.models, *given)
+        assert (told.code, told.out) == (2, "")
+        assert told.err.startswith(f"error: {other}: this is not the Dataset that the version was trained on")
+
+
+def test_include_heard_without_a_test_is_refused(audotics: Audotics, workplace: Workplace) -> None:
+    told = audotics("evaluate", workplace.dataset, "--models", workplace.models, "--include-heard")
+    assert told.code == 2
+    assert "or give --test FILE" in told.err
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    audotics: Audotics, tmp_path: Path, option: str
+) -> None:
+    for target, what in ((tmp_path / "missing" / "r", "does not exist"), (tmp_path, "this is a folder")):
+        told = audotics("evaluate", tmp_path / "none", "--models", tmp_path / "none", option, target)
+        assert (told.code, told.out) == (2, "")
+        assert what in told.err
+
+
+def test_an_interruption_leaves_the_old_report(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "report.json"
+    file.write_text("old")
+
+    def interrupted(report: EvaluationReport, path: Path) -> None:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EvaluationReport, "to_json", interrupted)
+    told = audotics("evaluate", workplace.dataset, "--models", workplace.models, "--json", file)
+    assert (told.code, told.err) == (130, "interrupted: unfinished work was dropped\n")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"", "is empty"), (b"\x00\x01\x02" * 50, "binary data"), (None, "no such file")]
+)
+def test_a_test_that_cannot_be_read_is_refused(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path, content: bytes | None, what: str
+) -> None:
+    test = tmp_path / "test.csv"
+    if content is not None:
+        test.write_bytes(content)
+    told = audotics("evaluate", workplace.dataset, "--models", workplace.models, "--test", test)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith(f"error: {test}: ")
+    assert what in told.err
+    assert len(told.err.splitlines()) == 1
