@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from audotics.domain import FloatArray
+from audotics.errors import MissingExtraError
+
+try:
+    import keras
+    import tensorflow as tf
+except ModuleNotFoundError as error:
+    raise MissingExtraError("the deep ranker", "tensorflow") from error
+
 from audotics.ranking.config import ModelConfig, ModelShape
 from audotics.ranking.embedding import GatherEmbedding
 
