@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audotics.data.interactions import Interactions
-from audotics.retrieval.weighting import play_scale, play_weights
+from audotics.retrieval.weighting import (
+    HistoryWeights,
+    play_scale,
+    play_weights,
+    recency_weights,
+    weighting_arrays,
+)
 
 PLAYS = st.lists(st.integers(0, 100_000), min_size=1, max_size=30)
 
@@ -51,3 +57,30 @@ def test_scale_is_the_median_and_one_for_nothing() -> None:
     pairs = Interactions.from_histories([[0, 0, 0, 1, 2, 2]], 3)
     assert play_scale(pairs) == 2.0
     assert play_scale(Interactions.from_histories([[]], 3)) == 1.0
+
+
+def test_recency_halves_with_every_half_life_of_tracks() -> None:
+    histories = Interactions.from_histories([[0, 1, 2, 3, 4], [7]], n_tracks=8)
+    weights = recency_weights(histories, 2.0)
+    np.testing.assert_allclose(weights, [0.25, 0.5**1.5, 0.5, 0.5**0.5, 1.0, 1.0], rtol=1e-6)
+    np.testing.assert_array_equal(recency_weights(histories, None), 1.0)
+
+
+def test_very_old_plays_keep_a_trace() -> None:
+    histories = Interactions.from_histories([list(range(500))], n_tracks=500)
+    assert recency_weights(histories, 1.0).min() > 0
+
+
+def test_nothing_fades_where_training_had_no_order() -> None:
+    histories = Interactions.from_histories([[3, 1, 2]], n_tracks=4)
+    plain = HistoryWeights(1.0, 0.0, 1.0, ordered=False).matrix(histories).toarray()
+    faded = HistoryWeights(1.0, 0.0, 1.0, ordered=True).matrix(histories).toarray()
+    np.testing.assert_array_equal(plain, [[0, 1, 1, 1]])
+    np.testing.assert_allclose(faded, [[0, 0.5, 1, 0.25]])
+
+
+def test_weights_learned_are_those_given() -> None:
+    histories = Interactions.from_histories([[0, 1], [1]], n_tracks=2)
+    learned = HistoryWeights.learned(weighting_arrays(histories), 0.3, 1.0)
+    given = HistoryWeights(1.0, 0.3, 1.0, ordered=True)
+    np.testing.assert_array_equal(learned.matrix(histories).data, given.matrix(histories).data)

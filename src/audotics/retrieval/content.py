@@ -23,7 +23,7 @@ from audotics.retrieval.protocol import (
     RetrieverConfig,
     SearchSpace,
 )
-from audotics.retrieval.weighting import play_scale, play_weights
+from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, weighting_arrays
 
 
 class ContentKNNConfig(RetrieverConfig):
@@ -37,6 +37,8 @@ class ContentKNNConfig(RetrieverConfig):
     audio: float = Field(0.3, ge=0)
     history_strength: float = Field(0.3, ge=0)
     """How much repeated plays count in the history of a query, see `play_weights`."""
+    half_life: float | None = Field(None, gt=0)
+    """Tracks after which a play in the history counts half, where there is order; see `recency_weights`."""
     popularity_power: float = Field(0.2, ge=0, le=1)
     """Scores are multiplied by ``(1 + listeners)`` to this power, which orders tracks of equal content."""
 
@@ -60,6 +62,7 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
         "decade": Range(0.0, 1.0),
         "audio": Range(0.0, 3.0),
         "history_strength": Choice((0.0, 0.3, 1.0)),
+        "half_life": HALF_LIFE,
         "popularity_power": Range(0.0, 0.8),
     }
 
@@ -81,7 +84,7 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
             "by_term_indptr": by_term.indptr,
             "audio": _unit_rows(_audio(corpus)),
             "listeners": listeners.astype(np.float32),
-            "play_scale": np.array([play_scale(corpus.interactions)], np.float32),
+            **weighting_arrays(corpus.interactions),
         }
 
     def score(self, batch: QueryBatch) -> FloatArray:
@@ -151,8 +154,9 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
         return factors
 
     def _history(self, histories: Interactions) -> sparse.csr_matrix:
-        scale = float(self.arrays()["play_scale"][0])
-        return histories.matrix(play_weights(histories.plays, scale, self.config.history_strength))
+        config = self.config
+        weights = HistoryWeights.learned(self.arrays(), config.history_strength, config.half_life)
+        return weights.matrix(histories)
 
     def _term_name(self, term: int) -> str:
         arrays = self.arrays()

@@ -15,7 +15,7 @@ from audotics.domain import FloatArray, IndexArray
 from audotics.retrieval.learned import LearnedRetriever, strongest_track
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, Range, RetrieverConfig, SearchSpace
 from audotics.retrieval.row_solver import RowSolver
-from audotics.retrieval.weighting import play_scale, play_weights
+from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
 
 
 class IALSConfig(RetrieverConfig):
@@ -31,6 +31,8 @@ class IALSConfig(RetrieverConfig):
     """Times that both sides are solved."""
     play_strength: float = Field(0.3, ge=0)
     """How much repeated plays raise the confidence, see `play_weights`."""
+    half_life: float | None = Field(None, gt=0)
+    """Tracks after which a play in the history counts half, where there is order; see `recency_weights`."""
     seed: int = 0
 
 
@@ -61,6 +63,7 @@ class IALS(LearnedRetriever[IALSConfig]):
         "unobserved_ratio": Range(1.0, 100.0, log=True),
         "regularization": Range(0.02, 0.6, log=True),
         "play_strength": Choice((0.0, 0.3, 1.0)),
+        "half_life": HALF_LIFE,
     }
 
     def learn(self, corpus: Corpus) -> Arrays:
@@ -69,8 +72,8 @@ class IALS(LearnedRetriever[IALSConfig]):
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         interactions = corpus.interactions
-        scale = play_scale(interactions)
-        by_user = self._confidences(interactions, scale)
+        scale, strength = play_scale(interactions), self.config.play_strength
+        by_user = interactions.matrix(play_weights(interactions.plays, scale, strength))
         by_track = by_user.T.tocsr()
         warm = np.diff(by_track.indptr) > 0
         # Mean pairs of a warm row, on either side; both sides lead to the same density.
@@ -94,7 +97,7 @@ class IALS(LearnedRetriever[IALSConfig]):
         return {
             "track_factors": solver.factors,
             "spectrum": solver.spectrum,
-            "play_scale": np.array([scale], np.float32),
+            **weighting_arrays(interactions),
             "pairs_per_user": np.array([per_user], np.float32),
         }
 
@@ -117,13 +120,11 @@ class IALS(LearnedRetriever[IALSConfig]):
         return RowSolver(np.asarray(arrays["track_factors"]), np.asarray(arrays["spectrum"]))
 
     def _fold_in(self, histories: Interactions) -> tuple[sparse.csr_matrix, FloatArray]:
-        """Confidences ``[batch, n_tracks]`` and ridges ``[batch]`` of histories, as training had them."""
-        arrays = self.arrays()
-        confidences = self._confidences(histories, float(arrays["play_scale"][0]))
+        """Confidences ``[batch, n_tracks]``, faded where that is set, and ridges ``[batch]`` of histories."""
+        arrays, config = self.arrays(), self.config
+        weights = HistoryWeights.learned(arrays, config.play_strength, config.half_life)
+        confidences = weights.matrix(histories)
         return confidences, self._ridge(confidences, float(arrays["pairs_per_user"][0]))
-
-    def _confidences(self, interactions: Interactions, scale: float) -> sparse.csr_matrix:
-        return interactions.matrix(play_weights(interactions.plays, scale, self.config.play_strength))
 
     def _ridge(self, matrix: sparse.csr_matrix, usual_pairs: float) -> FloatArray:
         """``l (n_u + a0 N)`` of each row ``[n_rows]``; ``a0 N`` is the ratio times the usual length."""

@@ -16,7 +16,7 @@ from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.retrieval.learned import LearnedRetriever, strongest_track
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
-from audotics.retrieval.weighting import play_scale, play_weights
+from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
 
 ConfigT = TypeVar("ConfigT", bound=RetrieverConfig)
 
@@ -61,11 +61,14 @@ class ItemItemConfig(RetrieverConfig):
     """How much repeated plays count in learning the weights, see `play_weights`."""
     history_strength: float = Field(0.3, ge=0)
     """How much repeated plays count in the history of a query, see `play_weights`."""
+    half_life: float | None = Field(None, gt=0)
+    """Tracks after which a play in the history counts half, where there is order; see `recency_weights`."""
 
 
 STRENGTHS: SearchSpace = {
     "play_strength": Choice((0.0, 0.3, 1.0)),
     "history_strength": Choice((0.0, 0.3, 1.0)),
+    "half_life": HALF_LIFE,
 }
 """Where tuning looks for the settings that all of these retrievers share."""
 
@@ -94,16 +97,16 @@ class CoListeningRetriever(ItemItemRetriever[ItemItemConfigT]):
     def learn(self, corpus: Corpus) -> Arrays:
         """Learn the weights; a track never argues for itself."""
         interactions = corpus.interactions
-        scale = play_scale(interactions)
-        strength = self.config.play_strength
+        scale, strength = play_scale(interactions), self.config.play_strength
         plays = interactions.matrix(play_weights(interactions.plays, scale, strength))
         plays.sort_indices()
-        return {**weight_arrays(self.weigh(plays)), "play_scale": np.array([scale], np.float32)}
+        return {**weight_arrays(self.weigh(plays)), **weighting_arrays(interactions)}
 
     def history(self, histories: Interactions) -> sparse.csr_matrix:
-        """Weights of the history by plays."""
-        scale = float(self.arrays()["play_scale"][0])
-        return histories.matrix(play_weights(histories.plays, scale, self.config.history_strength))
+        """Weights of the history by plays and recency."""
+        config = self.config
+        weights = HistoryWeights.learned(self.arrays(), config.history_strength, config.half_life)
+        return weights.matrix(histories)
 
 
 def weight_arrays(weights: sparse.csr_matrix) -> Arrays:

@@ -25,15 +25,15 @@ class TransitionsConfig(RetrieverConfig):
 
     n_neighbours: int = Field(200, ge=1)
     """Successors kept for each track."""
-    window: int = Field(5, ge=1, le=50)
+    window: int = Field(10, ge=1, le=50)
     """How many plays later still count as next; the d-th counts ``1 / d``."""
     backward: float = Field(0.5, ge=0, le=1)
     """How much the track before counts as if it came after."""
-    popularity_power: float = Field(0.5, ge=0, le=1)
+    popularity_power: float = Field(0.2, ge=0, le=1)
     """Power of a successor's total weight that its transitions are divided by."""
-    n_recent: int = Field(10, ge=1)
+    n_recent: int = Field(50, ge=1)
     """Tracks at the end of a history that propose successors."""
-    decay: float = Field(0.8, gt=0, le=1)
+    decay: float = Field(0.97, gt=0, le=1)
     """Factor between one recent track and the one before it."""
 
 
