@@ -1,5 +1,7 @@
+"""Stands here so that every test can import the shared checks: ``from contract.<name> import ...``."""
+
 from hypothesis import settings
 
-# Examples have no deadline of their own: on shared cores it measures the neighbours. pytest-timeout ends what hangs.
+# On shared cores a deadline per example measures the neighbours; pytest-timeout ends what hangs.
 settings.register_profile("audotics", deadline=None)
 settings.load_profile("audotics")
