@@ -13,7 +13,11 @@ reaches the command line is a bug (exit code 1).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class AudoticsError(Exception):
@@ -42,6 +46,23 @@ class BadInputError(AudoticsError):
     """What the caller gave (a file, an option, an argument) cannot be used."""
 
     exit_code = 2
+
+    @classmethod
+    def in_setting(cls, error: ValidationError, prefix: str = "", known: Iterable[str] = ()) -> Self:
+        """The first complaint of pydantic in words that say what to do.
+
+        Args:
+            error: What validation raised.
+            prefix: Where the validated settings belong (``deep.``).
+            known: Names of the settings that exist.
+        """
+        first = error.errors()[0]
+        where = prefix + ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            return cls("there is no such setting", where=where, remedy=f"Settings are {', '.join(known)}")
+        if first["type"] in {"tuple_type", "list_type"}:
+            return cls("a list is needed", where=where, remedy='Write it as ["one", "two"]')
+        return cls(f"{first['msg']}, not {first['input']!r}", where=where)
 
 
 class MissingExtraError(BadInputError):

@@ -96,3 +96,13 @@ def test_scores_and_ranks_are_the_retrievers_own(
 def test_a_candidate_is_proposed_by_someone(generator: CandidateGenerator, everyone: QueryBatch) -> None:
     found = generator.generate(everyone, Allowed.everything_unheard(everyone.size))
     assert (found.ranks[found.present].min(axis=1) <= found.depth).all()
+
+
+def test_a_long_slate_widens_the_lists_but_not_the_ranks(
+    generator: CandidateGenerator, everyone: QueryBatch
+) -> None:
+    allowed = Allowed.everything_unheard(everyone.size)
+    usual, wide = generator.generate(everyone, allowed), generator.generate(everyone, allowed, k=60)
+    assert wide.present.sum(axis=1).min() >= 60 > usual.present.sum(axis=1).min()
+    assert wide.depth == usual.depth == 20
+    assert wide.ranks.max() == 21

@@ -43,7 +43,9 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="module")
 def pipeline(corpus: Corpus) -> FeaturePipeline:
-    config = ModelConfig(embedding_dim=8, hidden=(32, 16), epochs=30, learning_rate=5e-3, batch_size=16, patience=10)
+    config = ModelConfig(
+        embedding_dim=8, hidden=(32, 16), epochs=30, learning_rate=5e-3, batch_size=16, patience=10
+    )
     return FeaturePipeline(config=config).fit(corpus)
 
 

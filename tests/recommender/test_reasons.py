@@ -46,7 +46,7 @@ def test_names_say_title_and_artist_where_they_differ() -> None:
 @pytest.mark.parametrize(
     ("explanation", "phrase"),
     [
-        (Explanation(Evidence.TRACK, cause=0), "because you play Blue by Joni"),
+        (Explanation(Evidence.TRACK, cause=0), "goes with Blue by Joni"),
         (Explanation(Evidence.TERM, term="shoegaze"), "more shoegaze"),
         (Explanation(Evidence.HEARD, cause=1), "you play this often"),
         (Explanation(Evidence.POPULAR), "popular with many listeners"),
@@ -75,8 +75,14 @@ def test_named_causes_are_in_the_history(recommender: Recommender) -> None:
     history = ("t001", "t002", "t004")
     (slate,) = recommender.recommend([Query(history=history, k=10)])
     names = dict(zip(recommender.tracks.ids, track_names(recommender.track_table), strict=True))
-    honest = {f"because you play {names[track]}" for track in history}
-    caused = [reason for reason in slate.reasons if reason.startswith("because")]
+    honest = {f"goes with {names[track]}" for track in history}
+    caused = [reason for reason in slate.reasons if reason.startswith("goes with")]
     assert caused
     assert set(caused) <= honest
     assert {genre_of(track) for track in history} == {"ambient"}
+
+
+def test_a_known_listener_is_told_what_they_play(recommender: Recommender) -> None:
+    (slate,) = recommender.recommend([Query(user_id="u001", k=10)])
+    assert any(reason.startswith("because you play ") for reason in slate.reasons)
+    assert not any(reason.startswith("goes with") for reason in slate.reasons)

@@ -69,24 +69,32 @@ class CandidateGenerator:
         self.retrievers = tuple(retrievers)
         self.per_retriever = per_retriever
 
-    def generate(self, batch: QueryBatch, allowed: Allowed) -> Candidates:
-        """Candidates for one block of queries (memory: batch x n_tracks x n_retrievers floats)."""
+    def generate(self, batch: QueryBatch, allowed: Allowed, k: int = 0) -> Candidates:
+        """Candidates for one block of queries (memory: batch x n_tracks x n_retrievers floats).
+
+        Args:
+            batch: The queries.
+            allowed: What may be proposed.
+            k: Length of the slate wanted. Where it is more than ``per_retriever``, retrievers propose
+                as many; ranks still end at ``per_retriever``, as rankers learned them.
+        """
         forbidden = allowed.mask(batch)
+        depth = min(self.per_retriever, batch.histories.n_tracks)
         scored: list[FloatArray] = []
         lists: list[IndexArray] = []
         for retriever in self.retrievers:
             scores = retriever.score(batch)
             scores[forbidden] = -np.inf
-            lists.append(top_k(scores, self.per_retriever))
+            lists.append(top_k(scores, max(self.per_retriever, k)))
             scored.append(scores)
         track_index = union(np.concatenate(lists, axis=1))
         safe = np.maximum(track_index, 0)
         present = track_index != PADDING
         values = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in scored], axis=2)
         values[~present] = 0.0
-        ranks = np.stack([_ranks(best, safe, batch.histories.n_tracks) for best in lists], axis=2)
+        ranks = np.stack([_ranks(best[:, :depth], safe, batch.histories.n_tracks) for best in lists], axis=2)
         names = tuple(retriever.name for retriever in self.retrievers)
-        return Candidates(track_index, values, ranks, names, depth=lists[0].shape[1])
+        return Candidates(track_index, values, ranks, names, depth)
 
 
 def union(lists: IndexArray) -> IndexArray:

@@ -37,17 +37,18 @@ class Explainer:
                     found[place] = explanation
         result: list[list[str]] = [[] for _ in range(batch.size)]
         for row, explanation in zip(rows.tolist(), found, strict=True):
-            result[row].append(self._phrase(explanation))
+            result[row].append(self._phrase(explanation, is_listener=bool(batch.user_index[row] >= 0)))
         return result
 
-    def _phrase(self, explanation: Explanation | None) -> str:
+    def _phrase(self, explanation: Explanation | None, *, is_listener: bool) -> str:
         if explanation is None or explanation.evidence is Evidence.POPULAR:
             return "popular with many listeners"
         if explanation.evidence is Evidence.HEARD:
             return "you play this often"
         if explanation.evidence is Evidence.TERM:
             return f"more {explanation.term}"
-        return f"because you play {self._names[explanation.cause]}"
+        verb = "because you play" if is_listener else "goes with"
+        return f"{verb} {self._names[explanation.cause]}"
 
 
 def track_names(track_table: pl.DataFrame) -> list[str]:

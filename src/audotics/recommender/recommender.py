@@ -88,7 +88,7 @@ class Recommender:
 
     def answer(self, batch: QueryBatch, allowed: Allowed, k: int) -> Answers:
         """Candidates, ranking and the best ``k`` for one block of queries."""
-        candidates = self.generator.generate(batch, allowed)
+        candidates = self.generator.generate(batch, allowed, k)
         inputs = self.assembler.assemble(batch, candidates)
         scores = self.ranker.score(inputs)
         best, order = best_candidates(scores, candidates.track_index, k)

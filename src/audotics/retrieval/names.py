@@ -12,18 +12,18 @@ from audotics.errors import BadInputError
 from audotics.retrieval.protocol import Retriever
 
 _RETRIEVERS = {
-    "ials": ("audotics.retrieval.ials", "IALS"),
-    "ease": ("audotics.retrieval.ease", "EASE"),
-    "rp3beta": ("audotics.retrieval.rp3beta", "RP3Beta"),
-    "item-knn": ("audotics.retrieval.item_knn", "ItemKNN"),
     "popularity": ("audotics.retrieval.popularity", "Popularity"),
     "favourites": ("audotics.retrieval.favourites", "Favourites"),
-    "transitions": ("audotics.retrieval.transitions", "Transitions"),
     "content": ("audotics.retrieval.content", "ContentKNN"),
+    "item-knn": ("audotics.retrieval.item_knn", "ItemKNN"),
+    "rp3beta": ("audotics.retrieval.rp3beta", "RP3Beta"),
+    "transitions": ("audotics.retrieval.transitions", "Transitions"),
+    "ials": ("audotics.retrieval.ials", "IALS"),
+    "ease": ("audotics.retrieval.ease", "EASE"),
 }
 
 RETRIEVER_NAMES = tuple(_RETRIEVERS)
-"""Every retriever."""
+"""Every retriever, the cheapest to fit first."""
 
 
 def retriever_class(name: str) -> type[Retriever]:
@@ -49,8 +49,4 @@ def new_retriever(name: str, settings: Mapping[str, Any]) -> Retriever:
     try:
         return found(found.config_type.model_validate(dict(settings)))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadInputError(
-            first["msg"], where=f"{name}.{field}", remedy="See the settings in docs"
-        ) from error
+        raise BadInputError.in_setting(error, f"settings.{name}.", found.config_type.model_fields) from error

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from audotics.errors import BadInputError
+from audotics.ranking.names import ranker_class
+from audotics.retrieval.names import new_retriever, retriever_class
 
 RANKERS = ("single", "mean", "linear", "boosted", "deep")
 
@@ -37,12 +39,31 @@ class TrainConfig(BaseModel):
     tune_listeners: int = Field(1500, ge=1, description="Most listeners whose held-out tracks judge a trial.")
     per_retriever: int = Field(200, ge=1, description="Candidates that each retriever proposes for a query.")
     rankers: tuple[str, ...] = Field(
-        RANKERS, description="Rankers that compete on the validation listeners; the best serves."
+        RANKERS,
+        min_length=1,
+        description="Rankers that compete on the validation listeners; the best serves.",
     )
     max_lists: int = Field(8000, ge=1, description="Most listeners whose candidate lists train the rankers.")
     deep: dict[str, Any] = Field(
         default_factory=dict, description="Settings of the deep ranker (ModelConfig)."
     )
+
+    @field_validator("retrievers", "rankers")
+    @classmethod
+    def _are_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in names:
+            if info.field_name == "retrievers":
+                retriever_class(name)
+            else:
+                ranker_class(name)
+        return names
+
+    @field_validator("settings")
+    @classmethod
+    def _can_be_set(cls, settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, values in settings.items():
+            new_retriever(name, values)
+        return settings
 
 
 def read_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
@@ -67,12 +88,7 @@ def read_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise BadInputError(
-            first["msg"],
-            where=f"setting {'.'.join(str(part) for part in first['loc'])}",
-            remedy=f"Settings are {', '.join(TrainConfig.model_fields)}",
-        ) from error
+        raise BadInputError.in_setting(error, known=TrainConfig.model_fields) from error
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +31,8 @@ from audotics.training.rankers import RankerFactory
 from audotics.training.tuning import Trial, tune
 
 Settings = dict[str, dict[str, Any]]
+
+FAVOURITES = "favourites"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,11 @@ class TrainingPipeline:
         return fold
 
     def _retriever_names(self, corpus: Corpus) -> list[str]:
-        wanted = self.config.retrievers or RETRIEVER_NAMES
-        return [name for name in wanted if retriever_class(name).applies_to(corpus)]
+        if self.config.retrievers:
+            return list(self.config.retrievers)
+        # Favourites propose nothing but what was heard.
+        useful = [name for name in RETRIEVER_NAMES if name != FAVOURITES or self.config.include_heard]
+        return [name for name in useful if retriever_class(name).applies_to(corpus)]
 
     def _tune(self, teaching: Fold) -> tuple[dict[str, list[Trial]], Settings]:
         config = self.config
@@ -135,17 +141,20 @@ class TrainingPipeline:
         names = self._retriever_names(teaching.visible)
         trials: dict[str, list[Trial]] = {}
         tuned: Settings = {}
-        for name in names:
+        deadline = time.monotonic() + config.tune_seconds
+        for number, name in enumerate(names):
             if name in config.settings:
                 tuned[name] = config.settings[name]
                 continue
+            # What the cheap ones leave over goes to those that follow.
+            share = max(0.0, deadline - time.monotonic()) / (len(names) - number)
             with self.progress.stage(f"tune {name}"):
                 trials[name] = tune(
                     partial(new_retriever, name),
                     retriever_class(name).space,
                     few,
                     n_trials=config.tune_trials,
-                    seconds=config.tune_seconds / len(names),
+                    seconds=share,
                     seed=config.seed,
                 )
             tuned[name] = max(trials[name], key=lambda trial: trial.ndcg).settings

@@ -26,8 +26,6 @@ class RankerFactory:
     """
 
     def __init__(self, config: TrainConfig, world: RankingWorld) -> None:
-        for name in config.rankers:
-            ranker_class(name)
         wanted = tuple(name for name in RANKER_NAMES if name in config.rankers)
         self.left_out = ("deep",) if "deep" in wanted and find_spec("tensorflow") is None else ()
         self.names = tuple(name for name in wanted if name not in self.left_out)
@@ -35,12 +33,7 @@ class RankerFactory:
         try:
             self._deep = ModelConfig(**{"seed": config.seed, **config.deep})
         except ValidationError as error:
-            first = error.errors()[0]
-            raise BadInputError(
-                first["msg"],
-                where=f"deep.{'.'.join(str(part) for part in first['loc'])}",
-                remedy=f"Settings are {', '.join(ModelConfig.model_fields)}",
-            ) from error
+            raise BadInputError.in_setting(error, "deep.", ModelConfig.model_fields) from error
 
     def new(self, name: str) -> Ranker:
         """An unfitted ranker."""
