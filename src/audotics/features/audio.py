@@ -8,7 +8,6 @@ import polars as pl
 from audotics.data.schema import FEATURE_PREFIX
 from audotics.domain import FloatArray
 from audotics.features.columns import find_columns
-from audotics.features.processor import DataProcessor
 
 
 def audio_features(track_table: pl.DataFrame, n_components: int = 32) -> FloatArray:
@@ -28,6 +27,9 @@ def audio_features(track_table: pl.DataFrame, n_components: int = 32) -> FloatAr
     ]
     if not audio:
         return np.zeros((track_table.height, 0), dtype=np.float32)
+    # Only here: catalogues without audio should not wait for scikit-learn.
+    from audotics.features.processor import DataProcessor
+
     table = track_table.select(audio)
     known = table.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy()
     described = table.filter(known)
