@@ -31,3 +31,22 @@ def test_no_rows_give_no_rows() -> None:
 def test_large_random_scores(k: int) -> None:
     scores = np.random.default_rng(0).normal(size=(20, 5000)).astype(np.float32)
     np.testing.assert_array_equal(top_k(scores, k), np.argsort(-scores, axis=1)[:, :k])
+
+
+@pytest.mark.parametrize("k", [1, 20, 200])
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.3])
+def test_wide_rows_with_many_equal_scores(k: int, share: float) -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.integers(1, 9, size=(30, 6000)).astype(np.float32)
+    scores[rng.random(scores.shape) > share] = 0
+    scores[rng.random(scores.shape) < 0.01] = -np.inf
+    scores[3] = -np.inf
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
+    expected[np.take_along_axis(scores, expected, axis=1) == -np.inf] = -1
+    np.testing.assert_array_equal(top_k(scores, k), expected)
+
+
+def test_a_guess_misled_by_the_sample_changes_nothing() -> None:
+    scores = np.random.default_rng(2).random((4, 8192)).astype(np.float32)
+    scores[:, ::8] += 1  # the sample sees only high scores
+    np.testing.assert_array_equal(top_k(scores, 1500), np.argsort(-scores, axis=1)[:, :1500])
