@@ -98,7 +98,7 @@ def test_several_unknown_listeners_share_a_note(
     "text",
     [
         "u001\nu002\n",
-        "\ufeffu001\n\n  u002  \nu001\n",
+        "\ufeffu001\r\n\r\n  \r\nu002\r\nu001\r\n",
         "user_id\nu001\nu002",
         "user_id,plays\nu001,3\nu002,4\n",
         "plays\tuser_id\n3\tu001\n4\tu002\n",
@@ -112,6 +112,20 @@ def test_a_file_of_listeners_may_be_a_list_or_a_table(
     file.write_text(text, encoding="utf-8")
     told = audotics("recommend", "--models", workplace.models, "--users", file, "-k", 1, "--json")
     assert [row["user_id"] for row in json_lines(told.out)] == ["u001", "u002"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ('smith, john\n "ann" \nsmith\tjane\n', ["smith, john", ' "ann" ', "smith\tjane"]),
+        ('plays,user_id\n3,"smith, john"\n4, ann\n5\n', ["smith, john", " ann"]),
+        ("\u2028a\x0bb\n", ["\u2028a\x0bb"]),
+    ],
+)
+def test_ids_are_taken_as_they_stand(tmp_path: Path, text: str, ids: list[str]) -> None:
+    file = tmp_path / "listeners.txt"
+    file.write_text(text, encoding="utf-8")
+    assert output.chosen_listeners(None, file, False) == ids
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -185,20 +186,30 @@ def note(text: str) -> None:
 
 
 def _read_ids(path: Path) -> list[str]:
+    """Distinct ids of a file in their order, as they stand there: an import does not trim ids either."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadInputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise BadInputError(
             "this is no UTF-8 text", where=str(path), remedy="Write one listener id per line"
         ) from error
-    delimiter = "\t" if lines and "\t" in lines[0] else ","
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
-    column = 0
-    if rows and "user_id" in rows[0]:
-        column = rows.pop(0).index("user_id")
-    ids = [row[column] for row in rows if len(row) > column and row[column]]
+    ids = _user_id_column(text)
+    if ids is None:
+        ids = text.split("\n")
+    ids = [one for one in ids if one.strip()]
     if not ids:
         raise BadInputError("holds no listener ids", where=str(path), remedy="Write one id per line")
     return list(dict.fromkeys(ids))
+
+
+def _user_id_column(text: str) -> list[str] | None:
+    """The cells below ``user_id``; None where the first line names no such column: ids may hold commas."""
+    first = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in first else ",")
+    names = next(rows, [])
+    if "user_id" not in names:
+        return None
+    column = names.index("user_id")
+    return [row[column] for row in rows if len(row) > column]
