@@ -87,6 +87,17 @@ def test_thread_limits_are_shown(monkeypatch):
     assert "OMP_NUM_THREADS=3" in str(doctor()[0]["thread limits"]["state"])
 
 
+def test_cores_and_memory_are_told_where_the_system_tells_less(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    names = {name: number for name, number in os.sysconf_names.items() if name != "SC_AVPHYS_PAGES"}
+    monkeypatch.setattr(os, "sysconf_names", names)
+    findings, error = doctor()
+    assert error is None
+    assert findings["cores"]["state"] == str(os.cpu_count())
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    assert findings["memory"]["state"] == f"{size:.1f} GiB"
+
+
 def test_the_plain_report_is_one_line_per_finding():
     result = CliRunner().invoke(app, ["doctor"])
     lines = result.stdout.splitlines()

@@ -65,12 +65,24 @@ def _machine() -> Iterator[Finding]:
         "python", f"{platform.python_version()} ({wanted} or newer)", sys.version_info >= OLDEST_PYTHON
     )
     yield Finding("platform", platform.platform())
-    yield Finding("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
+    yield Finding("cores", _cores())
     limits = [f"{name}={os.environ[name]}" for name in _THREAD_LIMITS if name in os.environ]
     yield Finding("thread limits", ", ".join(limits) or "none set")
-    page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
-    free = os.sysconf("SC_AVPHYS_PAGES")
-    yield Finding("memory", f"{page * free / 2**30:.1f} GiB free of {page * pages / 2**30:.1f} GiB")
+    yield Finding("memory", _memory())
+
+
+def _cores() -> str:
+    # Only Linux tells which cores a process may use.
+    usable = getattr(os, "sched_getaffinity", None)
+    return f"{len(usable(0))} usable of {os.cpu_count()}" if usable else f"{os.cpu_count()}"
+
+
+def _memory() -> str:
+    gib = os.sysconf("SC_PAGE_SIZE") / 2**30
+    size = f"{gib * os.sysconf('SC_PHYS_PAGES'):.1f} GiB"
+    if "SC_AVPHYS_PAGES" not in os.sysconf_names:  # not on macOS
+        return size
+    return f"{gib * os.sysconf('SC_AVPHYS_PAGES'):.1f} GiB free of {size}"
 
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "TF_NUM_INTRAOP_THREADS")
