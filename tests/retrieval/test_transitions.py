@@ -128,3 +128,13 @@ def test_explains_by_the_track_it_followed(two_playlists: Corpus) -> None:
 def test_applies_to_ordered_data_only() -> None:
     assert Transitions.applies_to(planted_corpus())
     assert not Transitions.applies_to(planted_corpus(ordered=False))
+
+
+def test_every_distance_of_the_window_adds_up() -> None:
+    corpus = corpus_of(user_id=["u"] * 5, track_id=["a", "b", "a", "b", "c"], position=[0, 1, 2, 3, 4])
+    # From a: b at the distances 1, 3 and 1; c at 4 and 2, of which the window of 3 holds the latter.
+    found = weights(corpus, window=3)
+    total = 1 + 1 / 3 + 1 + 1 / 2
+    np.testing.assert_allclose(found[A], [0, (2 + 1 / 3) / total, (1 / 2) / total, 0], rtol=1e-6)
+    # A window longer than the whole data ends where the data ends.
+    np.testing.assert_allclose(weights(corpus, window=50), weights(corpus, window=4))

@@ -55,6 +55,11 @@ class Interactions:
         """``[n_rows]``: tracks per row."""
         return np.diff(self.indptr)
 
+    @property
+    def tracks_since(self) -> TimeArray:
+        """``[n_pairs]``: how many tracks of the same row come after each pair, 0 for the last of a row."""
+        return np.repeat(self.indptr[1:], self.lengths) - np.arange(self.n_pairs) - 1
+
     def matrix(self, values: FloatArray | None = None) -> sparse.csr_matrix:
         """The pairs as a sparse matrix ``[n_rows, n_tracks]``, with ``values`` (default: 1) for each pair.
 
@@ -94,9 +99,9 @@ class Interactions:
     def latest(self, n: int) -> IndexArray:
         """The last ``n`` tracks of each row ``[n_rows, n]``, newest last, padded with -1 on the left."""
         out = np.full((self.n_rows, n), -1, dtype=np.int32)
-        from_end = np.repeat(self.indptr[1:], self.lengths) - np.arange(self.n_pairs) - 1
-        keep = from_end < n
-        out[self.row_index[keep], n - 1 - from_end[keep]] = self.track_index[keep]
+        since = self.tracks_since
+        keep = since < n
+        out[self.row_index[keep], n - 1 - since[keep]] = self.track_index[keep]
         return out
 
     @classmethod

@@ -13,7 +13,7 @@ from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.retrieval.learned import LearnedRetriever, strongest_track
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, Range, RetrieverConfig, SearchSpace
-from audotics.retrieval.weighting import play_scale, play_weights
+from audotics.retrieval.weighting import play_scale, play_weights, recency_weights
 
 
 class FavouritesConfig(RetrieverConfig):
@@ -65,8 +65,6 @@ class Favourites(LearnedRetriever[FavouritesConfig]):
         """Faded weight of each pair ``[n_pairs]``."""
         scale = float(self.arrays()["play_scale"][0])
         weights = play_weights(histories.plays, scale, self.config.play_strength)
-        if not histories.ordered:
-            return weights
-        since = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(histories.n_pairs) - 1
-        faded: FloatArray = weights * np.exp2(-since / self.config.half_life).astype(np.float32)
+        half_life = self.config.half_life if histories.ordered else None
+        faded: FloatArray = weights * recency_weights(histories, half_life)
         return faded

@@ -74,22 +74,20 @@ class Transitions(ItemItemRetriever[TransitionsConfig]):
         """The last tracks, fading backwards; a query whose order is unknown has none that is last."""
         if not histories.ordered:
             return histories.matrix()
-        since = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(histories.n_pairs) - 1
+        since = histories.tracks_since
         weights = np.where(since < self.config.n_recent, self.config.decay ** since.astype(np.float32), 0.0)
         return histories.matrix(weights.astype(np.float32))
 
     def _count(self, corpus: Corpus) -> sparse.csr_matrix:
         """Weighted transitions ``[n_tracks, n_tracks]`` without those from a track to itself."""
         tracks, session = _sessions(corpus)
-        rows, columns, weights = [], [], []
+        forward = sparse.csr_matrix((corpus.n_tracks, corpus.n_tracks), dtype=np.float32)
         for distance in range(1, self.config.window + 1):
             before, after = tracks[:-distance], tracks[distance:]
             counted = (session[:-distance] == session[distance:]) & (before != after)
-            rows.append(before[counted])
-            columns.append(after[counted])
-            weights.append(np.full(np.count_nonzero(counted), 1.0 / distance, np.float32))
-        entries = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
-        forward = sparse.csr_matrix(entries, shape=(corpus.n_tracks, corpus.n_tracks))
+            weights = np.full(np.count_nonzero(counted), 1.0 / distance, np.float32)
+            # One distance at a time: all of them at once would be a multiple of the events.
+            forward += sparse.csr_matrix((weights, (before[counted], after[counted])), shape=forward.shape)
         both: sparse.csr_matrix = forward + self.config.backward * forward.T.tocsr()
         both.eliminate_zeros()
         return both

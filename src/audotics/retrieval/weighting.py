@@ -54,8 +54,7 @@ def recency_weights(histories: Interactions, half_life: float | None) -> FloatAr
     """
     if half_life is None:
         return np.ones(histories.n_pairs, np.float32)
-    since = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(histories.n_pairs) - 1
-    weights: FloatArray = np.exp2(-since / half_life).astype(np.float32)
+    weights: FloatArray = np.exp2(-histories.tracks_since / half_life).astype(np.float32)
     # Never 0: a stored zero would be an entry that says nothing.
     return np.maximum(weights, np.float32(1e-6))
 
