@@ -156,3 +156,23 @@ def test_largest_in_columns_where_the_sample_misleads() -> None:
     assert np.bincount(columns).tolist() == [40, 40]
     assert set(np.arange(0, 160, 16)) <= set(rows[columns == 0].tolist())
     assert set(rows[columns == 1].tolist()) == set(range(120, 160))
+
+
+def test_more_tracks_than_the_limit_leave_the_rarest_out_though_listeners_are_few() -> None:
+    corpus = few_listeners()
+    plays = corpus.interactions.matrix()[:25]
+    plays.sort_indices()
+    listeners = np.bincount(plays.indices, minlength=corpus.n_tracks)
+    weights = EASE(EASEConfig(max_tracks=30, n_neighbours=1000)).weigh(plays)
+    popular = np.sort(np.argsort(-listeners, kind="stable")[:30])
+    np.testing.assert_array_equal(np.unique(weights.indices), popular)
+    # Those that take part are weighed as if the others did not exist.
+    alone = EASE(EASEConfig(n_neighbours=1000)).weigh(sparse.csr_matrix(plays[:, popular]))
+    np.testing.assert_allclose(weights.toarray()[np.ix_(popular, popular)], alone.toarray(), atol=1e-5)
+
+
+def test_the_limit_of_memory_is_not_loosened_by_that_of_tracks() -> None:
+    plays = sparse.csr_matrix(np.ones((700, 600), np.float32))
+    side = int((2**20 / 8) ** 0.5)
+    assert len(np.unique(EASE(EASEConfig(memory_mb=1, max_tracks=500)).weigh(plays).indices)) == side
+    assert len(np.unique(EASE(EASEConfig(memory_mb=1, max_tracks=90)).weigh(plays).indices)) == 90

@@ -29,6 +29,8 @@ class EASEConfig(ItemItemConfig):
     """Power of the listeners' and tracks' degrees that each pair is divided by (0.5 = cosine-like)."""
     memory_mb: int = Field(4096, ge=1)
     """Limit of the dense matrix; beyond it only the most popular tracks take part."""
+    max_tracks: int = Field(100_000, ge=1)
+    """Most tracks that take part, the most popular ones, however little memory their listeners need."""
 
 
 class EASE(CoListeningRetriever[EASEConfig]):
@@ -37,7 +39,9 @@ class EASE(CoListeningRetriever[EASEConfig]):
     With ``P = (X'X + lambda I)^-1``, ``b_jt = -p_jt / p_tt``. Where listeners are fewer than tracks, ``P``
     comes from the inverse over listeners, ``P = (I - X'(X X' + lambda I)^-1 X) / lambda``, block by block.
     The dense inverse of side ``min(n_users, n_tracks)`` must fit ``memory_mb``; where neither side does,
-    the most popular tracks that fit are used and the others get no weights. Of each row of ``B`` the
+    the most popular tracks that fit are used and the others get no weights. Every row of ``B`` is worked
+    on densely, so that time grows with the square of the tracks whatever the side of the inverse: never
+    more than the ``max_tracks`` most popular ones take part. Of each row of ``B`` the
     ``n_neighbours`` weights of largest magnitude are kept, negative ones too.
 
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (2019).
@@ -70,12 +74,14 @@ class EASE(CoListeningRetriever[EASEConfig]):
         return sparse.csr_matrix((values, (rows, columns)), shape=(plays.shape[1], plays.shape[1]))
 
     def _taking_part(self, plays: sparse.csr_matrix) -> IndexArray:
-        """Indices of the tracks ``[m]`` that fit the memory limit, in index order; cold ones never do."""
+        """Indices of the tracks ``[m]`` within the limits, in index order; cold ones never are."""
         side = int((self.config.memory_mb * 2**20 / (2 * np.float32().itemsize)) ** 0.5)
         listeners = np.bincount(plays.indices, minlength=plays.shape[1])
         warm = np.flatnonzero(listeners)
-        if min(plays.shape[0], len(warm)) > side:
-            warm = np.sort(warm[np.argsort(-listeners[warm], kind="stable")[:side]])
+        fits = min(plays.shape[0], len(warm)) <= side
+        most = self.config.max_tracks if fits else min(side, self.config.max_tracks)
+        if len(warm) > most:
+            warm = np.sort(warm[np.argsort(-listeners[warm], kind="stable")[:most]])
         return warm.astype(np.int32)
 
     def _normalized(self, part: sparse.csr_matrix) -> tuple[sparse.csr_matrix, FloatArray]:
