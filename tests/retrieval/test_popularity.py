@@ -10,7 +10,7 @@ from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.data.schema import USERS
-from audotics.retrieval.popularity import Popularity, PopularityConfig
+from audotics.retrieval.popularity import MAX_COUNTRIES, Popularity, PopularityConfig
 from audotics.retrieval.protocol import Evidence
 from contract.planted import completed, events_table, no_users, planted_tracks
 
@@ -104,3 +104,30 @@ def test_popular_is_the_only_reason_and_only_for_played_tracks(two_countries: Co
     assert played is not None
     assert played.evidence is Evidence.POPULAR
     assert unplayed is None
+
+
+def test_only_the_countries_with_most_listeners_have_shares_of_their_own() -> None:
+    # Two listeners in each of C00 to C31, one each in A and Z; those two hear b, all others a.
+    homes = [f"C{n:02d}" for n in range(MAX_COUNTRIES) for _ in range(2)] + ["A", "Z"]
+    corpus = corpus_of(
+        {
+            "user_id": [f"u{n}" for n in range(len(homes))],
+            "track_id": ["a"] * (2 * MAX_COUNTRIES) + ["b", "b"],
+            "country": list(homes),
+        }
+    )
+    retriever = Popularity(PopularityConfig(country_shrinkage=0.0)).fit(corpus)
+    assert retriever.arrays()["countries"].tolist() == sorted(set(homes) - {"A", "Z"})
+    world, counted, first, last = retriever.score(asked_from(None, "C31", "A", "Z"))
+    np.testing.assert_allclose(counted, [1.0, 0.0, 0.0, 0.0])
+    np.testing.assert_allclose(world[:2], [64 / 66, 2 / 66], rtol=1e-6)
+    assert np.array_equal(first, world)
+    assert np.array_equal(last, world)
+
+
+def test_equally_large_countries_are_taken_by_name() -> None:
+    homes = [f"C{n:02d}" for n in reversed(range(MAX_COUNTRIES + 3))]
+    users = [f"u{n}" for n in range(len(homes))]
+    corpus = corpus_of({"user_id": users, "track_id": ["a"] * len(homes), "country": list(homes)})
+    names = Popularity().fit(corpus).arrays()["countries"].tolist()
+    assert names == sorted(homes)[:MAX_COUNTRIES]

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from audotics.data.corpus import POSITIVE_EVENTS, Corpus
 from audotics.data.queries import QueryBatch
+from audotics.data.vocabulary import Vocabulary
 from audotics.domain import PADDING, FloatArray, IndexArray
 from audotics.retrieval.learned import LearnedRetriever
 from audotics.retrieval.protocol import (
@@ -24,6 +25,9 @@ from audotics.retrieval.protocol import (
 )
 
 MICROSECONDS_PER_DAY = 86_400_000_000
+
+MAX_COUNTRIES = 32
+"""Countries with shares of their own, those with most listeners; the others hear what the world plays."""
 
 
 class PopularityConfig(RetrieverConfig):
@@ -44,7 +48,8 @@ class Popularity(LearnedRetriever[PopularityConfig]):
 
         share(t | c) = (count_ct + m share_t) / (count_c + m),
 
-    so a country with few events recommends what the world plays.
+    so a country with few events recommends what the world plays, as does one that is not among the
+    `MAX_COUNTRIES` with most listeners.
     """
 
     name: ClassVar[str] = "popularity"
@@ -61,13 +66,13 @@ class Popularity(LearnedRetriever[PopularityConfig]):
         counts = interactions.plays**self.config.play_share * self._decay(corpus)
         overall = _shares(interactions.track_index, counts, corpus.n_tracks)
         names, country_of_pair = self._countries(corpus)
-        by_country = np.zeros((len(names), corpus.n_tracks), np.float32)
-        for place in range(len(names)):
-            here = country_of_pair == place
-            own = np.bincount(interactions.track_index[here], counts[here], corpus.n_tracks)
-            total = own.sum() + self.config.country_shrinkage
-            by_country[place] = (own + self.config.country_shrinkage * overall) / max(total, 1e-12)
-        return {"overall": overall, "countries": names, "by_country": by_country}
+        here = np.flatnonzero(country_of_pair != PADDING)
+        cell = country_of_pair[here].astype(np.int64) * corpus.n_tracks + interactions.track_index[here]
+        own = np.bincount(cell, counts[here], len(names) * corpus.n_tracks)
+        own = own.reshape(len(names), corpus.n_tracks)
+        total = own.sum(axis=1, keepdims=True) + self.config.country_shrinkage
+        by_country = (own + self.config.country_shrinkage * overall) / np.maximum(total, 1e-12)
+        return {"overall": overall, "countries": names, "by_country": by_country.astype(np.float32)}
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``: the share of the query's country, the global one if unknown."""
@@ -97,7 +102,7 @@ class Popularity(LearnedRetriever[PopularityConfig]):
 
     @staticmethod
     def _countries(corpus: Corpus) -> tuple[npt.NDArray[np.str_], IndexArray]:
-        """Names of the countries and the country of each pair ``[n_pairs]`` (-1 unknown).
+        """Names of the countries and the country of each pair ``[n_pairs]`` (-1 unknown or not counted).
 
         A listener's country is where most of their positive events come from, else the users table's.
         """
@@ -113,10 +118,10 @@ class Popularity(LearnedRetriever[PopularityConfig]):
             .join(from_events, on="user_index", how="left", maintain_order="left")
             .select(pl.coalesce("played_in", "country").alias("country"))["country"]
         )
-        names = listeners.drop_nulls().unique().sort()
-        table = {name: place for place, name in enumerate(names)}
-        places = np.array([table.get(name, PADDING) for name in listeners], np.int32)
-        return np.array(names.to_list(), dtype=np.str_), places[corpus.interactions.row_index]
+        counted = listeners.drop_nulls().value_counts().sort("count", "country", descending=[True, False])
+        names = Vocabulary.sorted(counted["country"].head(MAX_COUNTRIES))
+        places = names.encode(listeners)
+        return np.array(names.ids, dtype=np.str_), places[corpus.interactions.row_index]
 
     def _places(self, countries: tuple[str | None, ...]) -> IndexArray:
         table = {str(name): place for place, name in enumerate(self.arrays()["countries"])}
