@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from audotics.data.interactions import Interactions
 from audotics.retrieval.ials import IALS, IALSConfig
@@ -94,3 +95,8 @@ def test_a_heard_track_that_argues_for_itself_is_called_heard() -> None:
     assert own is not None
     assert (own.evidence, own.cause) == (Evidence.HEARD, 4)
     assert other is None or (other.evidence, other.cause) == (Evidence.TRACK, 4)
+
+
+def test_a_seed_below_zero_is_refused() -> None:
+    with pytest.raises(ValidationError, match="seed"):
+        IALSConfig(seed=-1)

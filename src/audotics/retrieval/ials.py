@@ -33,7 +33,8 @@ class IALSConfig(RetrieverConfig):
     """How much repeated plays raise the confidence, see `play_weights`."""
     half_life: float | None = Field(None, gt=0)
     """Tracks after which a play in the history counts half, where there is order; see `recency_weights`."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
+    """Fixes the starting factors."""
 
 
 class IALS(LearnedRetriever[IALSConfig]):
