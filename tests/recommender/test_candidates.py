@@ -8,7 +8,14 @@ from hypothesis.extra.numpy import arrays
 from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, Mode
-from audotics.recommender.candidates import BLOCK_FLOATS, Allowed, CandidateGenerator, blocks, union
+from audotics.recommender.candidates import (
+    BLOCK_FLOATS,
+    BLOCK_QUERIES,
+    Allowed,
+    CandidateGenerator,
+    blocks,
+    union,
+)
 
 LISTS = arrays(np.int32, st.tuples(st.integers(1, 6), st.integers(1, 8)), elements=st.integers(PADDING, 9))
 
@@ -27,6 +34,7 @@ def test_blocks_cover_every_query_once_within_memory(n_queries: int, n_tracks: i
     joined = [row for start, stop in parts for row in range(start, stop)]
     assert joined == list(range(n_queries)) or not parts
     assert all((stop - start) * n_tracks <= BLOCK_FLOATS or stop - start == 1 for start, stop in parts)
+    assert all(stop - start <= BLOCK_QUERIES for start, stop in parts)
 
 
 def test_discover_proposes_nothing_heard(

@@ -23,12 +23,18 @@ def one_list(scores: list[float], ranks: list[float], depth: int = 3) -> Candida
 
 
 def test_opinions_of_a_list_worked_out_by_hand() -> None:
+    # The third is there for a long slate only: no retriever proposed it at the usual depth.
     said = opinions(one_list([4.0, 2.0, 0.0], [1, 2, 4]))[0]
-    deviation = np.sqrt(8 / 3)
-    np.testing.assert_allclose(said[:, 0], [2 / deviation, 0, -2 / deviation], rtol=1e-5)
+    np.testing.assert_allclose(said[:, 0], [1, -1, -3], rtol=1e-5)
     np.testing.assert_allclose(said[:, 1], [1, 0.5, 0], rtol=1e-5)
     np.testing.assert_allclose(said[:, 2], [1, 1 - np.log(2) / np.log(4), 0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(said[:, 3], [1, 1, 0])
+
+
+def test_candidates_of_a_long_slate_change_nothing_said_of_the_others() -> None:
+    usual = opinions(one_list([5.0, 3.0, 1.0], [1, 2, 3]))[0]
+    longer = opinions(one_list([5.0, 3.0, 1.0, 0.5, 0.1], [1, 2, 3, 4, 4]))[0]
+    np.testing.assert_allclose(longer[:3], usual, rtol=1e-6)
 
 
 def test_padding_changes_no_opinion() -> None:

@@ -48,9 +48,9 @@ def test_names_say_title_and_artist_where_they_differ() -> None:
     [
         (Explanation(Evidence.TRACK, cause=0), "goes with Blue by Joni"),
         (Explanation(Evidence.TERM, term="shoegaze"), "more shoegaze"),
-        (Explanation(Evidence.HEARD, cause=1), "you play this often"),
+        (Explanation(Evidence.HEARD, cause=1), "you have played this"),
         (Explanation(Evidence.POPULAR), "popular with many listeners"),
-        (None, "popular with many listeners"),
+        (None, "something new to try"),
     ],
 )
 def test_each_kind_of_evidence_has_its_phrase(explanation: Explanation | None, phrase: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from audotics.data.corpus import Corpus
 from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.domain import PADDING, Context, Mode, Query
+from audotics.errors import BadInputError
 from audotics.recommender.candidates import Allowed
 from audotics.recommender.recommender import Recommender, best_candidates
 from contract.planted import genre_of
@@ -122,3 +123,22 @@ def test_best_candidates_by_hand() -> None:
     best, slots = best_candidates(scores, tracks, 4)
     assert best.tolist() == [[7, 4, 9, PADDING], [3, PADDING, PADDING, PADDING]]
     assert slots.tolist() == [[1, 0, 2], [0, 1, 2]]
+
+
+def test_an_answer_does_not_depend_on_k_or_on_its_neighbours(recommender: Recommender) -> None:
+    short, long = Query(user_id="u000", k=5), Query(user_id="u003", k=85)
+    (alone,) = recommender.recommend([short])
+    beside, _ = recommender.recommend([short, long])
+    assert alone.track_ids == beside.track_ids
+    np.testing.assert_allclose(alone.scores, beside.scores, rtol=1e-4, atol=1e-4)
+
+
+def test_a_time_without_a_zone_is_utc(recommender: Recommender) -> None:
+    naive, aware = datetime(2026, 7, 1, 12), datetime(2026, 7, 1, 12, tzinfo=UTC)
+    batch, _ = recommender.encode([Query(context=Context(at=naive)), Query(context=Context(at=aware))])
+    assert batch.at[0] == batch.at[1]
+
+
+def test_less_than_one_track_is_refused(recommender: Recommender) -> None:
+    with pytest.raises(BadInputError, match="k is 0"):
+        recommender.recommend([Query(user_id="u000", k=0)])

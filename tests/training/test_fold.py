@@ -9,7 +9,7 @@ import pytest
 from audotics.data.queries import NO_TIME
 from audotics.domain import Mode
 from audotics.training.fold import ROLE_SHARES, Fold, hide
-from contract.planted import events_table, no_users, planted_tracks
+from contract.planted import events_table, no_users, planted_events, planted_tracks
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -65,13 +65,35 @@ def test_taking_rows_keeps_each_listeners_own_answers(fold: Fold) -> None:
 
 
 def test_roles_are_disjoint_and_of_the_promised_size(fold: Fold) -> None:
-    teach, choose, judge = fold.roles(seed=3, most=1000)
-    together = np.concatenate([teach, choose, judge])
-    assert sorted(together.tolist()) == list(range(fold.batch.size))
-    assert len(teach) / fold.batch.size == pytest.approx(ROLE_SHARES[0], abs=0.02)
-    assert fold.roles(seed=3, most=1000)[0].tolist() == teach.tolist()
-    assert fold.roles(seed=4, most=1000)[0].tolist() != teach.tolist()
+    roles = fold.roles(seed=3, most=1000)
+    assert sorted(np.concatenate(roles).tolist()) == list(range(fold.batch.size))
+    for rows, share in zip(roles, ROLE_SHARES, strict=True):
+        assert len(rows) / fold.batch.size == pytest.approx(share, abs=0.02)
+    assert fold.roles(seed=3, most=1000).teach.tolist() == roles.teach.tolist()
+    assert fold.roles(seed=4, most=1000).teach.tolist() != roles.teach.tolist()
     assert sum(map(len, fold.roles(seed=3, most=20))) == 20
+
+
+def test_something_is_hidden_from_so_many_listeners_only() -> None:
+    few = hide(planted_events(), planted_tracks(), no_users(), most_listeners=12, seed=0, include_heard=False)
+    assert few.batch.size == 12
+    whole = np.setdiff1d(np.arange(few.corpus.n_users), few.batch.user_index)
+    np.testing.assert_array_equal(
+        few.visible.interactions.rows(whole).lengths, few.corpus.interactions.rows(whole).lengths
+    )
+    visible = few.visible.interactions.rows(few.batch.user_index).lengths
+    assert (visible < few.corpus.interactions.rows(few.batch.user_index).lengths).all()
+
+
+def test_context_is_taken_from_a_share_of_the_queries() -> None:
+    fold = hide(timed_events(), planted_tracks(), no_users(), seed=0, include_heard=True)
+    many = fold.take(np.zeros(400, np.int32))
+    half = many.without_context(0.5, seed=0).batch
+    gone = half.at == NO_TIME
+    assert 140 < gone.sum() < 260
+    assert all((device is None) == missing for device, missing in zip(half.device, gone, strict=True))
+    assert (many.without_context(1.0, seed=0).batch.at == NO_TIME).all()
+    assert many.without_context(0.0, seed=0).batch.device == many.batch.device
 
 
 def test_timed_data_is_hidden_from_a_moment_on() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from audotics.data.dataset import Dataset
 from audotics.data.writer import DatasetWriter
 from audotics.domain import Query
-from audotics.errors import BadInputError, DamagedError
+from audotics.errors import BadInputError, DamagedError, MissingExtraError
+from audotics.ranking.config import RankingWorld
+from audotics.ranking.protocol import RankingExamples, RankingInputs
 from audotics.recommender import bundle
 from audotics.registry import Registry
 from audotics.telemetry import Progress
@@ -18,6 +21,7 @@ from audotics.training.config import TrainConfig, read_config
 from audotics.training.judging import HYBRID
 from audotics.training.pipeline import Trained, TrainingPipeline
 from audotics.training.publishing import load_report, load_version, publish
+from audotics.training.rankers import RankerFactory
 from contract.planted import genre_of, planted_events, planted_tracks
 
 
@@ -78,10 +82,30 @@ def test_too_little_data_is_said(tmp_path: Path) -> None:
         TrainingPipeline(TrainConfig(rankers=("mean",))).train(tiny)
 
 
-@pytest.mark.parametrize("field", ["retrievers", "rankers"])
-def test_unknown_parts_are_refused(dataset: Dataset, field: str) -> None:
-    with pytest.raises(BadInputError, match="magic"):
-        TrainingPipeline(TrainConfig(**{field: ("magic",)})).train(dataset)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retrievers": ("magic",)}, "magic"),
+        ({"rankers": ("magic",)}, "magic"),
+        ({"rankers": ()}, "at least 1"),
+        ({"settings": {"magic": {}}}, "magic"),
+        ({"settings": {"item-knn": {"magic": 1}}}, r"settings\.item-knn\.magic: there is no such setting"),
+        ({"deep": {"magic": 1}}, r"deep\.magic"),
+        ({"seed": -1}, "seed"),
+        ({"split": "magic"}, "split"),
+        ({"rankers": "mean"}, "a list is needed"),
+    ],
+)
+def test_unusable_settings_are_refused_before_any_work(settings: dict[str, object], message: str) -> None:
+    assignments = [f"{key}={_toml(value)}" for key, value in settings.items()]
+    with pytest.raises(BadInputError, match=message):
+        read_config(None, assignments)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 def test_a_published_version_answers_like_the_trained_one(
@@ -149,3 +173,42 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     path.write_text("seed = = 1")
     with pytest.raises(BadInputError, match=r"broken\.toml"):
         read_config(path, [])
+
+
+def test_rankers_that_cannot_be_fitted_sit_out(trained: Trained, dataset: Dataset) -> None:
+    world = RankingWorld(10, np.zeros((5, 0), np.float32))
+    factory = RankerFactory(TrainConfig(rankers=("mean", "linear", "boosted")), world)
+    taught = trained_lists(hit=True)
+    rankers = factory.fit_all(taught, trained_lists(hit=False), Progress())
+    assert [ranker.name for ranker in rankers] == ["mean", "linear"]
+    assert set(factory.left_out) == {"boosted"}
+    nothing = RankerFactory(TrainConfig(rankers=("linear",)), world)
+    rankers = nothing.fit_all(trained_lists(hit=False), trained_lists(hit=False), Progress())
+    assert [ranker.name for ranker in rankers] == ["mean"]
+
+
+def trained_lists(*, hit: bool) -> RankingExamples:
+    """Twenty lists of five candidates, the first one played or none."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20, 5, 2)).astype(np.float32)
+    tracks = np.tile(np.arange(5, dtype=np.int32), (20, 1))
+    nothing = np.zeros((20, 0), np.float32)
+    users = np.arange(20, dtype=np.int32) % 10
+    inputs = RankingInputs(features, ("a:z", "b:z"), tracks, users, nothing, nothing.astype(np.int32))
+    labels = np.zeros((20, 5, 1), np.float32)
+    labels[:, 0] = hit
+    return RankingExamples(inputs, labels, ("play",))
+
+
+def test_without_tensorflow_the_deep_ranker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audotics.training.rankers.find_spec", lambda name: None)
+    world = RankingWorld(10, np.zeros((5, 0), np.float32))
+    assert "deep" in RankerFactory(TrainConfig(rankers=("mean", "deep")), world).left_out
+    with pytest.raises(MissingExtraError, match="tensorflow"):
+        RankerFactory(TrainConfig(rankers=("deep",)), world)
+
+
+def test_seeds_reach_the_rankers() -> None:
+    world = RankingWorld(10, np.zeros((5, 0), np.float32))
+    factory = RankerFactory(TrainConfig(seed=5, rankers=("linear", "boosted")), world)
+    assert factory.new("linear").seed == factory.new("boosted").seed == 5  # type: ignore[attr-defined]

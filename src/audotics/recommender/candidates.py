@@ -14,10 +14,13 @@ from audotics.retrieval.protocol import Retriever, top_k
 BLOCK_FLOATS = 1 << 23
 """Queries are answered in blocks so that one retriever's scores take at most 32 MB."""
 
+BLOCK_QUERIES = 512
+"""Most queries of a block: the features of their candidates take memory, too."""
+
 
 def blocks(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:
     """Start and stop of the blocks in which queries are answered."""
-    size = max(1, BLOCK_FLOATS // max(1, n_tracks))
+    size = max(1, min(BLOCK_QUERIES, BLOCK_FLOATS // max(1, n_tracks)))
     for start in range(0, n_queries, size):
         yield start, min(start + size, n_queries)
 
@@ -27,7 +30,7 @@ class Allowed:
     """Which tracks may be proposed.
 
     Args:
-        mode: ``[batch]`` array of `Mode`: discover leaves heard tracks out, familiar keeps nothing else.
+        mode: ``batch`` modes: discover leaves heard tracks out, familiar keeps nothing else.
         excluded: For each query the track indices that must not appear.
     """
 
@@ -95,6 +98,17 @@ class CandidateGenerator:
         ranks = np.stack([_ranks(best[:, :depth], safe, batch.histories.n_tracks) for best in lists], axis=2)
         names = tuple(retriever.name for retriever in self.retrievers)
         return Candidates(track_index, values, ranks, names, depth)
+
+
+def best_of(retriever: Retriever, batch: QueryBatch, allowed: Allowed, k: int) -> IndexArray:
+    """One retriever's own best tracks ``[batch, k]`` for any number of queries, padded with -1."""
+    parts = [np.zeros((0, min(k, batch.histories.n_tracks)), np.int32)]
+    for start, stop in blocks(batch.size, batch.histories.n_tracks):
+        part = batch.part(start, stop)
+        scores = retriever.score(part)
+        scores[allowed.part(start, stop).mask(part)] = -np.inf
+        parts.append(top_k(scores, k))
+    return np.concatenate(parts)
 
 
 def union(lists: IndexArray) -> IndexArray:

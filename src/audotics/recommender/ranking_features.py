@@ -11,8 +11,9 @@ import numpy.typing as npt
 from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
 from audotics.domain import Candidates, FloatArray, IndexArray
+from audotics.features.content_profile import ContentProfile
 from audotics.features.context import ContextEncoder
-from audotics.features.history import ContentProfile, HistoryStatistics
+from audotics.features.history import HistoryStatistics
 from audotics.features.terms import content_terms
 from audotics.ranking.protocol import RankingInputs
 from audotics.retrieval.protocol import Arrays
@@ -92,11 +93,18 @@ class FeatureAssembler:
         others = inputs.features[inputs.present][:, 3 * len(self.retrievers) + 1 :]
         deviation = others.std(axis=0)
         scaling = np.stack([others.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0)])
-        return self.with_scaling(scaling.astype(np.float32))
+        return FeatureAssembler(
+            self.retrievers, self.statistics, self.content, self.context, scaling.astype(np.float32)
+        )
 
-    def with_scaling(self, scaling: FloatArray | None) -> FeatureAssembler:
-        """The same with a given scaling."""
-        return FeatureAssembler(self.retrievers, self.statistics, self.content, self.context, scaling)
+    def refitted(self, corpus: Corpus) -> FeatureAssembler:
+        """Statistics and content of another corpus, with the context columns and the scaling kept.
+
+        A ranker that was fitted on these features can read those: a context encoder fitted anew might
+        order its columns differently.
+        """
+        fresh = FeatureAssembler.fit(corpus, self.retrievers)
+        return FeatureAssembler(self.retrievers, fresh.statistics, fresh.content, self.context, self.scaling)
 
     def strongest_retriever(self, inputs: RankingInputs) -> IndexArray:
         """``[batch, width]``: number of the retriever with the highest standardised score."""
@@ -134,13 +142,15 @@ def opinions(candidates: Candidates) -> FloatArray:
     For each retriever the score standardised over the list, the score relative to the list's best,
     and the rank on a logarithmic scale (1 first, 0 not proposed); then how many proposed the track.
     """
-    present = candidates.present[:, :, None]
-    count = np.maximum(present.sum(axis=1, keepdims=True), 1)
+    # Statistics over what the retrievers propose at the depth that rankers learned: a longer slate brings
+    # more candidates, which must not change what is said of the others.
+    usual = candidates.present[:, :, None] & (candidates.ranks <= candidates.depth).any(axis=2, keepdims=True)
+    count = np.maximum(usual.sum(axis=1, keepdims=True), 1)
     scores = candidates.scores
-    mean = scores.sum(axis=1, keepdims=True, where=present) / count
-    variance = np.square(scores - mean).sum(axis=1, keepdims=True, where=present) / count
+    mean = scores.sum(axis=1, keepdims=True, where=usual) / count
+    variance = np.square(scores - mean).sum(axis=1, keepdims=True, where=usual) / count
     z = np.clip((scores - mean) / np.sqrt(variance + 1e-12), -Z_LIMIT, Z_LIMIT)
-    largest = scores.max(axis=1, keepdims=True, where=present, initial=1e-12)
+    largest = scores.max(axis=1, keepdims=True, where=usual, initial=1e-12)
     relative = np.clip(scores / largest, -1.0, 1.0)
     rank = 1.0 - np.log(candidates.ranks) / np.log(candidates.depth + 1.0)
     votes = (rank > 0).mean(axis=2, keepdims=True)

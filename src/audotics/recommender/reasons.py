@@ -41,10 +41,12 @@ class Explainer:
         return result
 
     def _phrase(self, explanation: Explanation | None, *, is_listener: bool) -> str:
-        if explanation is None or explanation.evidence is Evidence.POPULAR:
+        if explanation is None:
+            return "something new to try"
+        if explanation.evidence is Evidence.POPULAR:
             return "popular with many listeners"
         if explanation.evidence is Evidence.HEARD:
-            return "you play this often"
+            return "you have played this"
         if explanation.evidence is Evidence.TERM:
             return f"more {explanation.term}"
         verb = "because you play" if is_listener else "goes with"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.data.vocabulary import Vocabulary
 from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray, Query, Slate
+from audotics.errors import BadInputError
 from audotics.ranking.protocol import Ranker
 from audotics.recommender.candidates import Allowed, CandidateGenerator, blocks
 from audotics.recommender.ranking_features import FeatureAssembler
@@ -67,6 +69,7 @@ class Recommender:
         self.assembler = assembler
         self.ranker = ranker
         self.model_version = model_version
+        self._explainer = Explainer(generator.retrievers, track_table)
 
     def recommend(self, queries: Sequence[Query]) -> list[Slate]:
         """Answer each query with its best ``k`` tracks and a reason for each."""
@@ -97,7 +100,14 @@ class Recommender:
         return Answers(best, _padded(taken, k, -np.inf), _padded(source, k, PADDING))
 
     def encode(self, queries: Sequence[Query]) -> tuple[QueryBatch, Allowed]:
-        """Queries in index space; unknown ids of a raw history are left out."""
+        """Queries in index space; unknown ids of a raw history are left out.
+
+        Raises:
+            BadInputError: A query asks for fewer than one track.
+        """
+        for query in queries:
+            if query.k < 1:
+                raise BadInputError(f"k is {query.k}", where="query", remedy="Ask for at least one track")
         user_index = self.users.indices([query.user_id or "" for query in queries])
         histories = self.histories.rows(user_index)
         given = [row for row, query in enumerate(queries) if query.history is not None]
@@ -118,8 +128,7 @@ class Recommender:
         return batch, Allowed(tuple(query.mode for query in queries), tuple(excluded))
 
     def _slates(self, queries: Sequence[Query], batch: QueryBatch, answers: Answers) -> Iterator[Slate]:
-        explainer = Explainer(self.generator.retrievers, self.track_table)
-        reasons = explainer.phrases(batch, answers.track_index, answers.source)
+        reasons = self._explainer.phrases(batch, answers.track_index, answers.source)
         names = [retriever.name for retriever in self.generator.retrievers]
         for row, query in enumerate(queries):
             shown: BoolArray = answers.track_index[row, : query.k] != PADDING
@@ -156,4 +165,8 @@ def _padded(values: np.ndarray, k: int, filler: float) -> np.ndarray:
 
 def _microseconds(query: Query) -> int:
     at = query.context.at
-    return NO_TIME if at is None else int(at.timestamp() * 1_000_000)
+    if at is None:
+        return NO_TIME
+    # Without a zone a time means UTC, as everywhere in the data; datetime would take the machine's own.
+    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int(zoned.timestamp() * 1_000_000)

@@ -13,10 +13,10 @@ from audotics.domain import PADDING, Mode, Query
 from audotics.evaluation.evaluator import ModelEvaluator
 from audotics.evaluation.report import EvaluationReport, Task
 from audotics.evaluation.systems import Answerer
-from audotics.recommender.candidates import blocks
+from audotics.recommender.candidates import best_of
 from audotics.recommender.recommender import Recommender
 from audotics.retrieval.names import new_retriever
-from audotics.retrieval.protocol import Retriever, top_k
+from audotics.retrieval.protocol import Retriever
 from audotics.telemetry import Progress
 from audotics.training.judging import HYBRID
 
@@ -81,14 +81,9 @@ class _Single:
         self._mode = mode
 
     def __call__(self, user_ids: Sequence[str], k: int, /) -> list[list[str]]:
-        answers: list[list[str]] = []
-        for start, stop in blocks(len(user_ids), len(self._recommender.tracks)):
-            queries = [Query(user_id=user_id, k=k, mode=self._mode) for user_id in user_ids[start:stop]]
-            batch, allowed = self._recommender.encode(queries)
-            scores = self._retriever.score(batch)
-            scores[allowed.mask(batch)] = -np.inf
-            answers.extend(_ids(self._recommender, top_k(scores, k)))
-        return answers
+        queries = [Query(user_id=user_id, k=k, mode=self._mode) for user_id in user_ids]
+        batch, allowed = self._recommender.encode(queries)
+        return _ids(self._recommender, best_of(self._retriever, batch, allowed, k))
 
 
 def _ids(recommender: Recommender, lists: np.ndarray) -> list[list[str]]:

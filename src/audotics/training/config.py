@@ -10,10 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from audotics.errors import BadInputError
+from audotics.ranking.config import ModelConfig
 from audotics.ranking.names import ranker_class
 from audotics.retrieval.names import new_retriever, retriever_class
+from audotics.training.splitting import SplitName
 
-RANKERS = ("single", "mean", "linear", "boosted", "deep")
+RANKERS = ("single", "mean", "logistic", "linear", "boosted", "deep")
 
 
 class TrainConfig(BaseModel):
@@ -24,7 +26,13 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random in this run.")
+    split: SplitName = Field(
+        "auto", description="How events are hidden for choosing and judging; auto looks at the data."
+    )
+    hide_from: int = Field(
+        5000, ge=10, description="Most listeners whose hidden events teach, choose and judge."
+    )
     include_heard: bool = Field(
         False, description="Whether tracks the listener has heard may be recommended, and are trained for."
     )
@@ -35,7 +43,12 @@ class TrainConfig(BaseModel):
         default_factory=dict, description="Fixed settings by retriever name; those named here are not tuned."
     )
     tune_trials: int = Field(12, ge=0, description="Settings tried for each retriever; 0 takes the defaults.")
-    tune_seconds: float = Field(60.0, ge=0, description="Longest time spent on tuning all retrievers.")
+    tune_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Longest time spent on tuning all retrievers. It ends by the clock: for the same "
+        "model on any machine set it to inf and let tune_trials be the limit.",
+    )
     tune_listeners: int = Field(1500, ge=1, description="Most listeners whose held-out tracks judge a trial.")
     per_retriever: int = Field(200, ge=1, description="Candidates that each retriever proposes for a query.")
     rankers: tuple[str, ...] = Field(
@@ -43,7 +56,6 @@ class TrainConfig(BaseModel):
         min_length=1,
         description="Rankers that compete on the validation listeners; the best serves.",
     )
-    max_lists: int = Field(8000, ge=1, description="Most listeners whose candidate lists train the rankers.")
     deep: dict[str, Any] = Field(
         default_factory=dict, description="Settings of the deep ranker (ModelConfig)."
     )
@@ -63,6 +75,15 @@ class TrainConfig(BaseModel):
     def _can_be_set(cls, settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, values in settings.items():
             new_retriever(name, values)
+        return settings
+
+    @field_validator("deep")
+    @classmethod
+    def _is_a_deep_setting(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        try:
+            ModelConfig.model_validate(settings)
+        except ValidationError as error:
+            raise BadInputError.in_setting(error, "deep.", ModelConfig.model_fields) from error
         return settings
 
 

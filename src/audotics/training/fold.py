@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from audotics.data.corpus import POSITIVE_EVENTS, Corpus, build_corpus
 from audotics.data.queries import NO_TIME, QueryBatch
-from audotics.data.splits import choose_split
+from audotics.data.splits import assert_no_leak
 from audotics.domain import BoolArray, IndexArray, Mode
 from audotics.recommender.candidates import Allowed
+from audotics.training.splitting import SplitName, named_split
 
-ROLE_SHARES = (0.64, 0.18, 0.18)
-"""Shares of the held-out listeners that teach, choose and judge."""
+ROLE_SHARES = (0.56, 0.14, 0.14, 0.16)
+"""Shares of the held-out listeners that teach, stop, choose and judge."""
+
+CONTEXT_SHARE = 0.5
+"""Share of the teaching queries that come with time, device and country: live ones do, batches do not."""
+
+
+class Roles(NamedTuple):
+    """Rows of the listeners with hidden events, each with one part in the training; disjoint.
+
+    Args:
+        teach: Tuning of retrievers and fitting of rankers.
+        stop: What a ranker decides while it is fitted: when to stop, how strong a penalty, calibration.
+        choose: Which ranker serves.
+        judge: Nothing; they only measure the result.
+    """
+
+    teach: IndexArray
+    stop: IndexArray
+    choose: IndexArray
+    judge: IndexArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +77,24 @@ class Fold:
             self.include_heard,
         )
 
-    def roles(self, seed: int, most: int) -> tuple[IndexArray, IndexArray, IndexArray]:
-        """Rows of the listeners that teach, choose and judge: disjoint, drawn by the seed.
-
-        Args:
-            seed: Seed of the draw.
-            most: Most listeners used in all.
-        """
+    def roles(self, seed: int, most: int) -> Roles:
+        """The listeners' parts, drawn by the seed; beyond ``most`` listeners the others have none."""
         order = np.random.default_rng(seed).permutation(self.batch.size)[:most].astype(np.int32)
         ends = np.floor(np.cumsum(ROLE_SHARES) * len(order) + 1e-9).astype(int)
-        return order[: ends[0]], order[ends[0] : ends[1]], order[ends[1] :]
+        return Roles(*np.split(order, ends[:-1]))
+
+    def without_context(self, share: float, seed: int) -> Fold:
+        """The same queries, a random share of them at no particular time, device or country."""
+        hidden = np.random.default_rng(seed).random(self.batch.size) < share
+        batch = self.batch
+        plain = QueryBatch(
+            batch.histories,
+            batch.user_index,
+            np.where(hidden, NO_TIME, batch.at),
+            tuple(None if gone else value for gone, value in zip(hidden, batch.device, strict=True)),
+            tuple(None if gone else value for gone, value in zip(hidden, batch.country, strict=True)),
+        )
+        return replace(self, batch=plain)
 
 
 def hide(
@@ -73,32 +102,42 @@ def hide(
     tracks: pl.DataFrame,
     users: pl.DataFrame,
     *,
+    way: SplitName = "auto",
+    most_listeners: int | None = None,
     seed: int,
     include_heard: bool,
 ) -> Fold:
-    """Hide part of the events the way the data suggests (`choose_split`).
+    """Hide part of the events.
 
     Args:
         events: All training events (``schema.EVENTS``).
         tracks: The catalogue.
         users: The users table.
-        seed: Seed of a random fold.
+        way: How to split; ``auto`` takes what the data suggests (`choose_split`).
+        most_listeners: Where each listener is split apart, at most so many have something hidden, and all
+            others stay whole: what is fitted on the visible part is then nearer to the final model.
+        seed: Seed of a random split and of the draw of listeners.
         include_heard: Whether hidden plays of heard tracks count as answers.
     """
     numbered = events.with_row_index("row")
-    split = choose_split(numbered, seed=seed)
-    kept = _marked(split.train, events.height)
+    split = named_split(numbered, way, seed)
+    assert_no_leak(split)
     hidden = _marked(split.test, events.height)
+    if split.cutoff_at is None and most_listeners is not None:
+        chosen = split.test["user_id"].unique().sort().shuffle(seed=seed).head(most_listeners)
+        hidden &= events["user_id"].is_in(chosen.implode()).to_numpy()
+        kept = ~hidden
+    else:
+        kept = _marked(split.train, events.height)
     corpus = build_corpus(events, tracks, users)
     visible = corpus.keep(kept)
     answers = _answers(corpus.events.filter(pl.Series(hidden)), visible, include_heard)
     users_asked = np.unique(answers["user_index"].to_numpy())
-    batch = _queries(visible, answers, users_asked, timed=corpus.timed)
     rows = pl.DataFrame({"user_index": users_asked, "row": np.arange(len(users_asked), dtype=np.int32)})
     return Fold(
         corpus,
         visible,
-        batch,
+        _queries(visible, answers, users_asked, timed=corpus.timed),
         answers.join(rows, on="user_index", maintain_order="left").drop("user_index"),
         split.description,
         include_heard,
@@ -134,7 +173,7 @@ def _queries(visible: Corpus, answers: pl.DataFrame, users_asked: IndexArray, *,
     """Each listener asks at the moment, and in the context, of the first hidden event."""
     if not timed:
         return QueryBatch.of_listeners(visible.interactions, users_asked)
-    first = answers.sort("timestamp").group_by("user_index").first().sort("user_index")
+    first = answers.sort("timestamp", "track_index").group_by("user_index").first().sort("user_index")
     return QueryBatch(
         histories=visible.interactions.rows(users_asked),
         user_index=users_asked,

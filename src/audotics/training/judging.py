@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from audotics.domain import IndexArray
 from audotics.evaluation.evaluator import ModelEvaluator
 from audotics.evaluation.heads import HeadMetrics, evaluate_heads
 from audotics.evaluation.report import EvaluationReport, Task
 from audotics.ranking.deep import DeepRanker
 from audotics.ranking.protocol import Ranker, RankingExamples
-from audotics.recommender.candidates import CandidateGenerator, blocks
+from audotics.recommender.candidates import CandidateGenerator, best_of
 from audotics.recommender.recommender import best_candidates
-from audotics.retrieval.protocol import top_k
 from audotics.training.fold import Fold
 
 HYBRID = "audotics"
@@ -58,8 +56,9 @@ def judge(
         lists = best_candidates(ranker.score(examples.inputs), examples.inputs.track_index, evaluator.k)[0]
         heads = _head_quality(ranker, examples) if ranker is deep else None
         results.append(evaluator.evaluate(name, lists[rows], heads=heads))
-    for name, lists in _retriever_lists(fold, generator, evaluator.k).items():
-        results.append(evaluator.evaluate(name, lists[rows]))
+    for retriever in generator.retrievers:
+        lists = best_of(retriever, fold.batch, fold.allowed, evaluator.k)
+        results.append(evaluator.evaluate(retriever.name, lists[rows]))
     return evaluator.report(results, HYBRID, learning_curves=_curves(deep))
 
 
@@ -86,15 +85,3 @@ def _test_table(fold: Fold) -> pl.DataFrame:
     users = np.asarray(fold.corpus.users.ids)[fold.batch.user_index[played["row"].to_numpy()]]
     tracks = np.asarray(fold.corpus.tracks.ids)[played["track_index"].to_numpy()]
     return pl.DataFrame({"user_id": users, "track_id": tracks})
-
-
-def _retriever_lists(fold: Fold, generator: CandidateGenerator, k: int) -> dict[str, IndexArray]:
-    parts: dict[str, list[IndexArray]] = {retriever.name: [] for retriever in generator.retrievers}
-    for start, stop in blocks(fold.batch.size, fold.corpus.n_tracks):
-        batch = fold.batch.part(start, stop)
-        forbidden = fold.allowed.part(start, stop).mask(batch)
-        for retriever in generator.retrievers:
-            scores = retriever.score(batch)
-            scores[forbidden] = -np.inf
-            parts[retriever.name].append(top_k(scores, k))
-    return {name: np.concatenate(found) for name, found in parts.items()}

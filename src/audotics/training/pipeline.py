@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from audotics.retrieval.protocol import Retriever
 from audotics.telemetry import Progress
 from audotics.training.config import TrainConfig
 from audotics.training.contest import Standing, hold_contest
-from audotics.training.fold import Fold, hide
+from audotics.training.fold import CONTEXT_SHARE, Fold, hide
 from audotics.training.judging import judge
 from audotics.training.lists import answer_counts, available_heads, joined, ranking_examples
 from audotics.training.rankers import RankerFactory
@@ -33,6 +33,8 @@ from audotics.training.tuning import Trial, tune
 Settings = dict[str, dict[str, Any]]
 
 FAVOURITES = "favourites"
+
+PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Trained:
         standings: The contest of the rankers.
         report: The evaluation on the judging listeners, by models that had not seen their hidden events.
         holdout: How events were hidden to make all choices.
+        left_out: Rankers that did not compete, and why.
         track_processor: Made the content that the deep ranker reads out of the catalogue.
     """
 
@@ -57,15 +60,25 @@ class Trained:
     standings: list[Standing]
     report: EvaluationReport
     holdout: str
+    left_out: dict[str, str]
     track_processor: DataProcessor
+
+
+class _Parts(NamedTuple, Generic[PartT]):
+    """The same thing for the listeners of each role."""
+
+    teach: PartT
+    stop: PartT
+    choose: PartT
+    judge: PartT
 
 
 class TrainingPipeline:
     """Trains, tunes and judges; the result is fitted on all of the data.
 
     Part of the events is hidden. Some of the listeners with hidden events teach (tuning, rankers),
-    others choose between rankers, the rest only judge the result. Then everything is fitted again on
-    all events with the settings found.
+    some stop the fitting of rankers, some choose between them, the rest only judge the result. Then
+    everything is fitted again on all events with the settings found.
 
     Args:
         config: Settings of the run.
@@ -83,32 +96,48 @@ class TrainingPipeline:
         Raises:
             BadInputError: There is too little data to hold anything out.
         """
-        config = self.config
         with self.progress.stage("read and hide"):
             fold = self._hide(dataset)
-        teaching, choosing, judging = (fold.take(rows) for rows in fold.roles(config.seed, config.max_lists))
-        trials, tuned = self._tune(teaching)
+            asked = self._parts(fold)
+        trials, tuned = self._tune(asked.teach)
         with self.progress.stage("fit retrievers on what is visible"):
-            visible = CandidateGenerator(self._fitted(fold.visible, tuned), config.per_retriever)
+            visible = CandidateGenerator(self._fitted(fold.visible, tuned), self.config.per_retriever)
         with self.progress.stage("collect candidate lists"):
-            assembler = self._scaled_assembler(fold.visible, visible, teaching)
+            assembler = self._scaled_assembler(fold.visible, visible, asked.teach)
             heads = available_heads(fold.hidden)
-            taught = ranking_examples(teaching, visible, assembler, heads)
-            chosen = ranking_examples(choosing, visible, assembler, heads)
-        factory = RankerFactory(config, self._world(fold))
-        rankers = []
-        for name in factory.names:
-            with self.progress.stage(f"fit the {name} ranker"):
-                rankers.append(factory.new(name).fit(taught, chosen))
-        ranker, standings = hold_contest(rankers, chosen, answer_counts(choosing))
+            lists = _Parts(*(ranking_examples(part, visible, assembler, heads) for part in asked))
+        factory = RankerFactory(self.config, self._world(fold))
+        rankers = factory.fit_all(lists.teach, lists.stop, self.progress)
+        winner, standings = hold_contest(rankers, lists.choose, answer_counts(asked.choose))
         with self.progress.stage("judge on listeners that took no part"):
-            judged = ranking_examples(judging, visible, assembler, heads)
-            report = judge(judging, visible, rankers, ranker, judged, config.seed)
+            report = judge(asked.judge, visible, rankers, winner, lists.judge, self.config.seed)
         with self.progress.stage("fit everything on all events"):
-            ranker = factory.new(ranker.name).fit(joined(taught, judged), chosen)
+            everything = joined(lists.teach, lists.choose, lists.judge)
+            ranker = factory.new(winner.name).fit(everything, lists.stop)
             recommender = self._final(fold.corpus, assembler, tuned, ranker)
         return Trained(
-            recommender, config, tuned, trials, standings, report, fold.description, self.track_processor
+            recommender=recommender,
+            config=self.config,
+            tuned=tuned,
+            trials=trials,
+            standings=standings,
+            report=report,
+            holdout=fold.description,
+            left_out=factory.left_out,
+            track_processor=self.track_processor,
+        )
+
+    def _parts(self, fold: Fold) -> _Parts[Fold]:
+        config = self.config
+        roles = fold.roles(config.seed, config.hide_from)
+        teach, stop, choose, judge = (fold.take(rows) for rows in roles)
+        # Rankers learn both kinds of query; they are chosen and judged as lists are asked for offline.
+        told = 1 - CONTEXT_SHARE
+        return _Parts(
+            teach.without_context(told, config.seed),
+            stop.without_context(told, config.seed),
+            choose.without_context(1.0, config.seed),
+            judge.without_context(1.0, config.seed),
         )
 
     def _hide(self, dataset: Dataset) -> Fold:
@@ -117,6 +146,8 @@ class TrainingPipeline:
             events,
             dataset.tracks(),
             dataset.users(),
+            way=self.config.split,
+            most_listeners=self.config.hide_from,
             seed=self.config.seed,
             include_heard=self.config.include_heard,
         )
@@ -124,7 +155,7 @@ class TrainingPipeline:
             raise BadInputError(
                 f"only {fold.batch.size} listeners have tracks that can be held out",
                 where=str(dataset.path),
-                remedy="Training needs at least 10 listeners with several tracks each",
+                remedy="Training needs at least 10 listeners with five tracks or more each",
             )
         return fold
 
@@ -187,6 +218,6 @@ class TrainingPipeline:
             histories=corpus.interactions,
             track_table=corpus.track_table,
             generator=generator,
-            assembler=FeatureAssembler.fit(corpus, assembler.retrievers).with_scaling(assembler.scaling),
+            assembler=assembler.refitted(corpus),
             ranker=ranker,
         )

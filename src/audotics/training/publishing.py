@@ -14,13 +14,13 @@ from audotics.features.persistence import save_processor
 from audotics.recommender import bundle
 from audotics.recommender.recommender import Recommender
 from audotics.registry.manifest import DatasetRecord, VersionRecord
+from audotics.registry.names import CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress
 from audotics.training.judging import HYBRID
 from audotics.training.pipeline import Trained
 from audotics.version import __version__
 
-CHAMPION = "champion"
 REPORT = Path("evaluation") / "report.json"
 """Where a version keeps the report of its judging listeners."""
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
+from inspect import signature
 
-from pydantic import ValidationError
-
-from audotics.errors import BadInputError
+from audotics.errors import MissingExtraError
 from audotics.ranking.config import ModelConfig, RankingWorld
 from audotics.ranking.deep import DeepRanker
 from audotics.ranking.names import RANKER_NAMES, ranker_class
-from audotics.ranking.protocol import Ranker
+from audotics.ranking.protocol import Ranker, RankingExamples
+from audotics.telemetry import Progress
 from audotics.training.config import TrainConfig
+
+NEED_HITS = ("logistic", "boosted", "deep")
+"""Rankers that cannot be fitted where no list that stops them holds a hidden play."""
 
 
 class RankerFactory:
@@ -22,19 +26,47 @@ class RankerFactory:
         world: What the deep ranker may know of listeners and tracks; nothing hidden may be in it.
 
     Raises:
-        BadInputError: A ranker or a setting of the deep one is unknown or out of bounds.
+        MissingExtraError: Only the deep ranker may compete and TensorFlow is not installed.
     """
 
     def __init__(self, config: TrainConfig, world: RankingWorld) -> None:
         wanted = tuple(name for name in RANKER_NAMES if name in config.rankers)
-        self.left_out = ("deep",) if "deep" in wanted and find_spec("tensorflow") is None else ()
+        self.left_out: dict[str, str] = {}
+        if "deep" in wanted and find_spec("tensorflow") is None:
+            self.left_out["deep"] = "TensorFlow is not installed (pip install 'audotics[tensorflow]')"
         self.names = tuple(name for name in wanted if name not in self.left_out)
+        if not self.names:
+            raise MissingExtraError("the deep ranker", "tensorflow")
+        self._seed = config.seed
         self._world = world
-        try:
-            self._deep = ModelConfig(**{"seed": config.seed, **config.deep})
-        except ValidationError as error:
-            raise BadInputError.in_setting(error, "deep.", ModelConfig.model_fields) from error
+        self._deep = ModelConfig(**{"seed": config.seed, **config.deep})
+
+    def fit_all(self, taught: RankingExamples, stopping: RankingExamples, progress: Progress) -> list[Ranker]:
+        """Fit every ranker that the data allows, simplest first; the mean stands in where none can be."""
+        if not has_hits(taught):
+            self._leave_out([name for name in self.names if name != "mean"], "no hidden play is a candidate")
+        elif not has_hits(stopping):
+            self._leave_out(
+                [name for name in self.names if name in NEED_HITS], "too few listeners with hidden plays"
+            )
+        rankers = []
+        for name in self.names or ("mean",):
+            with progress.stage(f"fit the {name} ranker"):
+                rankers.append(self.new(name).fit(taught, stopping))
+        return rankers
 
     def new(self, name: str) -> Ranker:
         """An unfitted ranker."""
-        return DeepRanker(self._world, self._deep) if name == DeepRanker.name else ranker_class(name)()
+        if name == DeepRanker.name:
+            return DeepRanker(self._world, self._deep)
+        found: Callable[..., Ranker] = ranker_class(name)
+        return found(seed=self._seed) if "seed" in signature(found).parameters else found()
+
+    def _leave_out(self, names: list[str], why: str) -> None:
+        self.left_out |= dict.fromkeys(names, why)
+        self.names = tuple(name for name in self.names if name not in names)
+
+
+def has_hits(examples: RankingExamples) -> bool:
+    """Whether any hidden play is among the candidates."""
+    return bool((examples.labels[..., 0] > 0).any())

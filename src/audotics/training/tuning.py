@@ -13,8 +13,8 @@ import polars as pl
 
 from audotics.domain import FloatArray, IndexArray
 from audotics.ranking.quality import validation_ndcg
-from audotics.recommender.candidates import blocks
-from audotics.retrieval.protocol import Choice, Range, Retriever, top_k
+from audotics.recommender.candidates import best_of
+from audotics.retrieval.protocol import Choice, Range, Retriever
 from audotics.training.fold import Fold
 
 TUNING_CUTOFF = 20
@@ -79,18 +79,11 @@ def tune(
 
 def ndcg_on(retriever: Retriever, fold: Fold) -> FloatArray:
     """NDCG of one fitted retriever's own list for each query ``[batch]``."""
-    parts = []
-    for start, stop in blocks(fold.batch.size, fold.corpus.n_tracks):
-        part = fold.take(np.arange(start, stop, dtype=np.int32))
-        scores = retriever.score(part.batch)
-        scores[part.allowed.mask(part.batch)] = -np.inf
-        best = top_k(scores, TUNING_CUTOFF)
-        played = part.hidden.filter("play")
-        counts = np.bincount(played["row"].to_numpy(), minlength=part.batch.size)
-        hits = _hits(best, played, fold.corpus.n_tracks)
-        in_order = np.broadcast_to(-np.arange(best.shape[1], dtype=np.float32), best.shape)
-        parts.append(validation_ndcg(in_order, hits, TUNING_CUTOFF, counts))
-    return np.concatenate(parts)
+    best = best_of(retriever, fold.batch, fold.allowed, TUNING_CUTOFF)
+    played = fold.hidden.filter("play")
+    counts = np.bincount(played["row"].to_numpy(), minlength=fold.batch.size)
+    in_order = np.broadcast_to(-np.arange(best.shape[1], dtype=np.float32), best.shape)
+    return validation_ndcg(in_order, _hits(best, played, fold.corpus.n_tracks), TUNING_CUTOFF, counts)
 
 
 def _hits(best: IndexArray, played: pl.DataFrame, n_tracks: int) -> FloatArray:
