@@ -81,16 +81,24 @@ class Transitions(ItemItemRetriever[TransitionsConfig]):
     def _count(self, corpus: Corpus) -> sparse.csr_matrix:
         """Weighted transitions ``[n_tracks, n_tracks]`` without those from a track to itself."""
         tracks, session = _sessions(corpus)
-        forward = sparse.csr_matrix((corpus.n_tracks, corpus.n_tracks), dtype=np.float32)
-        for distance in range(1, self.config.window + 1):
-            before, after = tracks[:-distance], tracks[distance:]
-            counted = (session[:-distance] == session[distance:]) & (before != after)
-            weights = np.full(np.count_nonzero(counted), 1.0 / distance, np.float32)
-            # One distance at a time: all of them at once would be a multiple of the events.
-            forward += sparse.csr_matrix((weights, (before[counted], after[counted])), shape=forward.shape)
+        forward = _followers(tracks, session, 1, corpus.n_tracks)
+        # One distance at a time: all of them at once would be a multiple of the events.
+        for distance in range(2, self.config.window + 1):
+            further = _followers(tracks, session, distance, corpus.n_tracks)
+            forward = sparse.csr_matrix(forward + further / np.float32(distance))
         both: sparse.csr_matrix = forward + self.config.backward * forward.T.tocsr()
         both.eliminate_zeros()
         return both
+
+
+def _followers(
+    tracks: IndexArray, session: npt.NDArray[np.int64], distance: int, n_tracks: int
+) -> sparse.csr_matrix:
+    """How often a track comes ``distance`` plays after another of the same session ``[n_tracks, n_tracks]``."""
+    before, after = tracks[:-distance], tracks[distance:]
+    counted = (session[:-distance] == session[distance:]) & (before != after)
+    ones = np.ones(np.count_nonzero(counted), np.float32)
+    return sparse.csr_matrix((ones, (before[counted], after[counted])), shape=(n_tracks, n_tracks))
 
 
 def _sessions(corpus: Corpus) -> tuple[IndexArray, npt.NDArray[np.int64]]:
