@@ -1,8 +1,6 @@
-"""Play statistics and content cosines: by hand, and against the obvious slow computation."""
+"""Play statistics: by hand, and against the obvious slow computation."""
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
-from math import log, log1p, sqrt
+from math import log, log1p
 
 import numpy as np
 import polars as pl
@@ -10,62 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audotics.data import schema
-from audotics.data.corpus import Corpus, build_corpus
+from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.errors import NotFittedError
-from audotics.features.history import ContentProfile, HistoryStatistics
-from audotics.features.terms import content_terms
-
-DAY = 86_400_000_000
-START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-ARTISTS = ["A", "A", "B", None, "B", None]
-ALBUMS = ["x", "y", "z", None, "z", None]
-RELEASED = [date(2025, 1, 1), None, date(2026, 1, 11), None, None, date(2030, 1, 1)]
-TAGS = [["rock", "rock"], ["rock", "pop"], ["pop"], [], ["jazz", "pop"], ["jazz"]]
-
-Play = tuple[str, str, int | None]
-
-
-def corpus(plays: Sequence[Play], *, content: bool = True, positions: bool = False) -> Corpus:
-    """Plays (listener, track, days after the start or None) over a catalogue of the six tracks t0 to t5."""
-    n = len(plays)
-    events = pl.DataFrame(
-        {
-            "user_id": [user for user, _, _ in plays],
-            "track_id": [track for _, track, _ in plays],
-            "timestamp": [None if at is None else START + at * DAY for _, _, at in plays],
-            "event": ["play"] * n,
-            "plays": [1.0] * n,
-            "position": list(range(n)) if positions else [None] * n,
-        },
-        schema={
-            name: schema.EVENTS[name]
-            for name in ("user_id", "track_id", "timestamp", "event", "plays", "position")
-        },
-    )
-    known = {"artist_id": ARTISTS, "album_id": ALBUMS, "released": RELEASED, "tags": TAGS} if content else {}
-    ids = [f"t{i}" for i in range(6)]
-    columns = {name: known.get(name, [None] * 6) for name in schema.TRACKS if name != "track_id"}
-    tracks = pl.DataFrame({"track_id": ids, **columns}, schema=schema.TRACKS)
-    return build_corpus(events, tracks, pl.DataFrame(schema=schema.USERS))
-
-
-PLAYS: list[Play] = [
-    ("u", "t0", 0),
-    ("u", "t0", 4),
-    ("u", "t2", 9),
-    ("u", "t3", 10),
-    ("v", "t0", 2),
-    ("v", "t4", 3),
-]
-
-
-def raw(*histories: list[int]) -> QueryBatch:
-    """Anonymous queries at no particular time."""
-    rows = Interactions.from_histories(histories, 6)
-    return QueryBatch.of_listeners(rows, np.arange(len(histories), dtype=np.int32))
+from audotics.features.history import HistoryStatistics
+from contract.six_tracks import ALBUMS, ARTISTS, DAY, PLAYS, START, Play, corpus, raw
 
 
 def values(statistics: HistoryStatistics, row: np.ndarray) -> dict[str, float]:
@@ -179,28 +127,24 @@ def test_artists_as_tracks_have_no_artist_level() -> None:
 
 def test_empty_batches_and_lists() -> None:
     data = corpus(PLAYS)
-    statistics, content = HistoryStatistics().fit(data), ContentProfile().fit(content_terms(data.track_table))
+    statistics = HistoryStatistics().fit(data)
     nobody = QueryBatch.of_listeners(data.interactions, np.zeros(0, np.int32))
     cold = QueryBatch.of_listeners(data.interactions, np.array([-1, -1], np.int32))
-    for part in (statistics, content):
-        assert part.compute(nobody, np.zeros((0, 3), np.int32)).shape == (0, 3, len(part.names))
-        assert part.compute(cold, np.zeros((2, 0), np.int32)).shape == (2, 0, len(part.names))
-        assert not part.compute(cold, np.full((2, 2), -1, np.int32)).any()
-    assert not content.compute(cold, np.zeros((2, 1), np.int32)).any()
+    n = len(statistics.names)
+    assert statistics.compute(nobody, np.zeros((0, 3), np.int32)).shape == (0, 3, n)
+    assert statistics.compute(cold, np.zeros((2, 0), np.int32)).shape == (2, 0, n)
+    assert not statistics.compute(cold, np.full((2, 2), -1, np.int32)).any()
 
 
 def test_arrays_bring_the_same_features_back() -> None:
     data = corpus(PLAYS)
     batch = QueryBatch.of_listeners(data.interactions, np.array([1, 0, -1], np.int32))
     tracks = np.tile(np.array([0, 4, 5, -1], np.int32), (3, 1))
-    statistics, content = HistoryStatistics().fit(data), ContentProfile().fit(content_terms(data.track_table))
-    assert all(array.dtype != object for part in (statistics, content) for array in part.arrays().values())
-    for part, again in (
-        (statistics, HistoryStatistics.from_arrays(statistics.arrays())),
-        (content, ContentProfile.from_arrays(content.arrays())),
-    ):
-        assert again.names == part.names
-        np.testing.assert_array_equal(again.compute(batch, tracks), part.compute(batch, tracks))
+    statistics = HistoryStatistics().fit(data)
+    assert all(array.dtype != object for array in statistics.arrays().values())
+    again = HistoryStatistics.from_arrays(statistics.arrays())
+    assert again.names == statistics.names
+    np.testing.assert_array_equal(again.compute(batch, tracks), statistics.compute(batch, tracks))
 
 
 def test_a_second_fit_forgets_the_first() -> None:
@@ -213,35 +157,9 @@ def test_a_second_fit_forgets_the_first() -> None:
     np.testing.assert_array_equal(refitted.compute(batch, tracks), fresh.compute(batch, tracks))
 
 
-@pytest.mark.parametrize("part", [HistoryStatistics(), ContentProfile()])
-def test_before_fit_it_says_so(part: HistoryStatistics | ContentProfile) -> None:
-    with pytest.raises(NotFittedError, match=type(part).__name__):
-        part.arrays()
-
-
-def test_content_cosine_by_hand() -> None:
-    data = corpus(PLAYS)
-    content = ContentProfile().fit(content_terms(data.track_table))
-    assert content.names == ("content_artist", "content_album", "content_tag", "content_decade")
-    # The listener played t0 (artist A, rock) three times and t2 (artist B, pop) once.
-    computed = content.compute(raw([0, 0, 2, 0]), np.array([[1, 3, 4]], np.int32))[0]
-    length = sqrt(log(4) ** 2 + log(2) ** 2)
-    assert computed[0] == pytest.approx([log(4) / length, 0, _tag_cosine(log(4), log(2)), 0], abs=1e-5)
-    assert not computed[1].any()
-    assert computed[2, :2] == pytest.approx([log(2) / length, 1], abs=1e-5)
-
-
-def _tag_cosine(rock: float, pop: float) -> float:
-    """Cosine of the profile with t1: of five tagged tracks two are rock, three pop."""
-    idf = np.array([1 + log(6 / 3), 1 + log(6 / 4)])
-    profile = np.array([rock, pop])
-    return float(profile @ idf / np.linalg.norm(profile) / np.linalg.norm(idf))
-
-
-def test_content_profile_without_terms_has_no_columns() -> None:
-    content = ContentProfile().fit(content_terms(pl.DataFrame({"track_id": [f"t{i}" for i in range(6)]})))
-    batch = raw([0])
-    assert content.compute(batch, np.array([[1, 0]], np.int32)).shape == (1, 2, 0)
+def test_before_fit_it_says_so() -> None:
+    with pytest.raises(NotFittedError, match="HistoryStatistics"):
+        HistoryStatistics().arrays()
 
 
 plays = st.lists(
@@ -293,35 +211,3 @@ def test_agrees_with_the_slow_computation(events: list[Play]) -> None:
             found = values(statistics, computed[row, track])
             expected = _slow(events, user, track)
             assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=1, max_size=4), st.integers(0, 2**16))
-def test_content_agrees_with_dense_cosines(histories: list[list[int]], seed: int) -> None:
-    terms = content_terms(corpus(PLAYS).track_table)
-    content = ContentProfile().fit(terms)
-    batch = raw(*histories)
-    rows = batch.histories
-    candidates = np.random.default_rng(seed).integers(-1, 6, (rows.n_rows, 7)).astype(np.int32)
-    computed = content.compute(batch, candidates)
-    assert np.all(computed >= 0) and np.all(computed <= 1 + 1e-6)
-    profiles = rows.matrix(np.log1p(rows.plays)).toarray() @ terms.matrix.toarray()
-    for group, columns in enumerate(terms.slices.values()):
-        for query, track in np.ndindex(candidates.shape):
-            profile, content_row = (
-                profiles[query, columns],
-                terms.matrix.toarray()[candidates[query, track], columns],
-            )
-            lengths = np.linalg.norm(profile) * np.linalg.norm(content_row)
-            slow = profile @ content_row / lengths if lengths and candidates[query, track] >= 0 else 0
-            assert computed[query, track, group] == pytest.approx(slow, abs=1e-5)
-
-
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = corpus(PLAYS)
-    content = ContentProfile().fit(content_terms(data.track_table))
-    batch = QueryBatch.of_listeners(data.interactions, np.array([0, 1, 0, -1, 1], np.int32))
-    tracks = np.random.default_rng(0).integers(-1, 6, (5, 9)).astype(np.int32)
-    whole = content.compute(batch, tracks)
-    monkeypatch.setattr("audotics.features.history._BLOCK", 1)
-    np.testing.assert_allclose(content.compute(batch, tracks), whole, atol=1e-6)

@@ -8,9 +8,9 @@ from audotics.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from audotics.features.audio import audio_features as audio_features
+    from audotics.features.content_profile import ContentProfile as ContentProfile
     from audotics.features.context import ContextEncoder as ContextEncoder
     from audotics.features.context_transformer import ContextTransformer as ContextTransformer
-    from audotics.features.history import ContentProfile as ContentProfile
     from audotics.features.history import HistoryStatistics as HistoryStatistics
     from audotics.features.persistence import load_processor as load_processor
     from audotics.features.persistence import save_processor as save_processor
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "ContentProfile": "history",
+        "ContentProfile": "content_profile",
         "ContextEncoder": "context",
         "ContextTransformer": "context_transformer",
         "DataProcessor": "processor",

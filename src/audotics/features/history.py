@@ -1,4 +1,4 @@
-"""What a listener's history says of each candidate: plays, freshness and likeness of content."""
+"""What a listener's history says of each candidate: how often and how lately it was played."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
 from audotics.errors import NotFittedError
 from audotics.features.catalogue import album_keys, artist_keys, has_shared, owner_codes, release_times
-from audotics.features.terms import TermMatrix
 
 _US_PER_HOUR = 3_600_000_000
 _US_PER_DAY = 24 * _US_PER_HOUR
@@ -24,8 +23,6 @@ _FIRST_TIME = 10**12
 _YEAR_HOURS = 8760.0
 _LONG_HISTORY = 1000.0
 _OLD_DAYS = 3650.0
-_BLOCK = 1 << 22
-"""Profile cells or candidate terms worked on at once."""
 
 
 class HistoryStatistics:
@@ -144,7 +141,7 @@ class HistoryStatistics:
         if not self._ordered:
             return []
         rows = histories.row_index
-        since = histories.indptr[rows + 1] - np.arange(histories.n_pairs) - 1
+        since = histories.tracks_since
         order = _fresh(since, _LONG_HISTORY) if histories.ordered else np.zeros(len(since), np.float32)
         if not self._timed:
             return [order]
@@ -182,92 +179,6 @@ class HistoryStatistics:
         known = released != NO_TIME
         days = np.where(known, asked_at[:, None] - np.where(known, released, 0), 0) / _US_PER_DAY
         return np.stack([_log_scaled(days, _OLD_DAYS), known.astype(np.float32)], axis=2)
-
-
-class ContentProfile:
-    """How alike each candidate's content is to what the listener plays, per group of terms.
-
-    The profile of a listener is the sum of the term vectors of the history's tracks, each weighted with
-    ``ln(1 + plays)``; the feature is the cosine between profile and candidate inside the group (a
-    listener-profile recommender as in Pazzani and Billsus, *Content-Based Recommendation Systems*, 2007).
-    """
-
-    def __init__(self) -> None:
-        self._terms: TermMatrix | None = None
-        self._offsets: TimeArray = np.zeros((0, 1), np.int64)
-
-    def fit(self, terms: TermMatrix) -> Self:
-        """Take the terms of all tracks and find where each group begins in each row."""
-        self._terms = terms
-        counts = [np.diff(terms.group(name).indptr) for name in terms.groups]
-        self._offsets = np.cumsum([terms.matrix.indptr[:-1], *counts], axis=0, dtype=np.int64).T
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One name per group of terms; none where the catalogue has no content."""
-        return tuple(f"content_{group}" for group in self._fitted().groups)
-
-    def compute(self, batch: QueryBatch, track_index: IndexArray) -> FloatArray:
-        """Cosines ``[batch, width, n_groups]`` in [0, 1], 0 where padded or where either side is empty.
-
-        Args:
-            batch: The queries with their histories.
-            track_index: ``[batch, width]`` candidates, padded with -1.
-        """
-        terms = self._fitted()
-        out = np.zeros((*track_index.shape, len(terms.groups)), dtype=np.float32)
-        per_track = terms.matrix.nnz / max(1, terms.n_tracks)
-        per_query = max(terms.n_terms, track_index.shape[1] * per_track, 1)
-        step = max(1, int(_BLOCK / per_query))
-        for start in range(0, batch.size if out.size else 0, step):
-            block = np.arange(start, min(start + step, batch.size))
-            profiles = self._profiles(terms, batch.histories.rows(block))
-            out[block] = self._cosines(terms, profiles, track_index[block])
-        return out
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The terms as plain arrays."""
-        return {"offsets": self._offsets, **self._fitted().arrays()}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Fitted again from what `arrays` gave."""
-        profile = cls()
-        profile._terms = TermMatrix.from_arrays(arrays)
-        profile._offsets = arrays["offsets"]
-        return profile
-
-    def _fitted(self) -> TermMatrix:
-        if self._terms is None:
-            raise NotFittedError("ContentProfile")
-        return self._terms
-
-    def _profiles(self, terms: TermMatrix, histories: Interactions) -> FloatArray:
-        """Dense profiles ``[batch, n_terms]``, each group's part of length 1 (or empty)."""
-        profiles: FloatArray = (histories.matrix(np.log1p(histories.plays)) @ terms.matrix).toarray()
-        for columns in terms.slices.values():
-            part = profiles[:, columns]
-            part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return profiles
-
-    def _cosines(self, terms: TermMatrix, profiles: FloatArray, track_index: IndexArray) -> FloatArray:
-        """Dot products ``[batch, width, n_groups]`` of the profiles with the candidates' rows, per group.
-
-        A running sum over all entries, read at the edges of the groups, costs the same however many
-        groups there are; in double precision it loses nothing that float32 could show.
-        """
-        wanted = np.maximum(track_index, 0).ravel()
-        rows = terms.matrix[wanted]
-        per_query = np.diff(rows.indptr[:: track_index.shape[1]])
-        query = np.repeat(np.arange(len(profiles)), per_query)
-        running = np.zeros(rows.nnz + 1)
-        np.cumsum(rows.data * profiles[query, rows.indices], out=running[1:])
-        edges = self._offsets[wanted]
-        edges += (rows.indptr[:-1] - edges[:, 0])[:, None]
-        cosines = np.diff(running[edges], axis=1).reshape(*track_index.shape, -1)
-        cosines[track_index == PADDING] = 0.0
-        return cosines.astype(np.float32)
 
 
 def _look_up(keys: TimeArray, values: FloatArray, wanted: TimeArray, n_codes: int) -> FloatArray:
