@@ -12,7 +12,6 @@ from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
 from audotics.domain import Candidates, FloatArray, IndexArray
 from audotics.features.content_profile import ContentProfile
-from audotics.features.content_profile import ContentProfile
 from audotics.features.context import ContextEncoder
 from audotics.features.history import HistoryStatistics
 from audotics.features.terms import content_terms
