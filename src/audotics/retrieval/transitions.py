@@ -94,7 +94,7 @@ class Transitions(ItemItemRetriever[TransitionsConfig]):
 def _followers(
     tracks: IndexArray, session: npt.NDArray[np.int64], distance: int, n_tracks: int
 ) -> sparse.csr_matrix:
-    """How often a track comes ``distance`` plays after another of the same session ``[n_tracks, n_tracks]``."""
+    """How often one track comes ``distance`` plays after another in a session ``[n_tracks, n_tracks]``."""
     before, after = tracks[:-distance], tracks[distance:]
     counted = (session[:-distance] == session[distance:]) & (before != after)
     ones = np.ones(np.count_nonzero(counted), np.float32)
