@@ -9,11 +9,10 @@ import typer
 
 from audotics.cli.options import JsonOption, ModelsOption
 from audotics.errors import DamagedError
+from audotics.registry.names import CHAMPION
 
 if TYPE_CHECKING:
     from audotics.registry import Manifest, Registry
-
-CHAMPION = "champion"
 
 _Version = Annotated[str, typer.Argument(help="A version, an alias or 'latest'.", show_default=False)]
 _Alias = Annotated[str, typer.Option("--alias", help="Which alias.")]

@@ -11,6 +11,9 @@ _NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _PARTS_OF_SECOND = 1 << 16
 
+CHAMPION = "champion"
+"""The alias of the version that serves."""
+
 LATEST = "latest"
 """Stands for the version published last; never an alias."""
 
@@ -36,7 +39,7 @@ def check_alias(name: str) -> str:
         BadInputError: It is no name, or could be mistaken for a version.
     """
     if name in {LATEST, "history.jsonl"} or is_version(name):
-        raise BadInputError(f"{name!r} cannot be an alias", remedy="Choose another name, such as champion")
+        raise BadInputError(f"{name!r} cannot be an alias", remedy=f"Choose another name, such as {CHAMPION}")
     return check_name(name, "alias")
 
 
