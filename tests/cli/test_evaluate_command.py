@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from audotics.evaluation import EvaluationReport
@@ -85,10 +86,28 @@ def test_another_dataset_is_refused(audotics: Audotics, workplace: Workplace, tm
         assert told.err.startswith(f"error: {other}: this is not the Dataset that the version was trained on")
 
 
-def test_include_heard_without_a_test_is_refused(audotics: Audotics, workplace: Workplace) -> None:
-    told = audotics("evaluate", workplace.dataset, "--models", workplace.models, "--include-heard")
-    assert told.code == 2
+@pytest.mark.parametrize("option", [("--include-heard",), ("--baselines",), ("--map", "user_id=account")])
+def test_options_of_a_test_are_refused_without_one(
+    audotics: Audotics, workplace: Workplace, option: tuple[str, ...]
+) -> None:
+    told = audotics("evaluate", workplace.dataset, "--models", workplace.models, *option)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith(f"error: {option[0]}: ")
     assert "or give --test FILE" in told.err
+
+
+def test_columns_of_a_test_may_have_other_names(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path
+) -> None:
+    test = tmp_path / "test.csv"
+    pl.read_csv(workplace.test).rename({"user_id": "account", "track_id": "song"}).write_csv(test)
+    asked = ("evaluate", workplace.dataset, "--models", workplace.models, "--quiet", "--test")
+    mapped = audotics(*asked, test, "--map", "user_id=account", "--map", "track_id=song")
+    assert (mapped.code, mapped.err) == (0, "")
+    assert mapped.out == audotics(*asked, workplace.test).out
+    told = audotics(*asked, test, "--map", "account")
+    assert (told.code, told.out) == (2, "")
+    assert "'account' is no column mapping" in told.err
 
 
 @pytest.mark.parametrize("option", ["--json", "--html"])

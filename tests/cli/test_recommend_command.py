@@ -11,6 +11,7 @@ import pytest
 from audotics.cli import output
 from audotics.errors import BadInputError
 from audotics.recommender.batch import BatchProcessor
+from audotics.registry import Manifest, Registry
 from contract.planted import planted_events
 from contract.workplace import Audotics, Workplace
 
@@ -67,8 +68,26 @@ def test_heard_tracks_may_be_asked_for(audotics: Audotics, workplace: Workplace)
         N_TRACKS,
         "--include-heard",
         "--json",
+        "--quiet",
     )
     assert heard_by("u001") <= {row["track_id"] for row in json_lines(told.out)}
+    assert told.err.startswith("note: the version was trained for tracks that the listener has not heard; ")
+
+
+def test_a_version_for_heard_tracks_asked_for_others_is_noted(
+    audotics: Audotics, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = Registry.show
+
+    def trained_for_heard(registry: Registry, reference: str) -> Manifest:
+        return show(registry, reference).model_copy(update={"config": {"train": {"include_heard": True}}})
+
+    monkeypatch.setattr(Registry, "show", trained_for_heard)
+    asked = ("recommend", "--models", workplace.models, "--user", "u001", "-k", 3, "--quiet")
+    told = audotics(*asked)
+    assert told.code == 0
+    assert told.err.startswith("note: the version was trained for heard tracks, too; ")
+    assert audotics(*asked, "--include-heard").err == ""
 
 
 def test_an_unknown_listener_gets_an_answer_and_a_note(audotics: Audotics, workplace: Workplace) -> None:

@@ -17,6 +17,13 @@ def test_pairs_are_read_with_their_kind(tmp_path: Path) -> None:
     assert pairs["event"].to_list() == ["play", "play"]
 
 
+def test_columns_may_have_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "test.csv"
+    path.write_text("who,what\nu1,t1\n")
+    pairs = read_held_out(path, {"user_id": "who", "track_id": "what"})
+    assert pairs.rows() == [("u1", "t1", "play")]
+
+
 def test_one_unusable_row_stops_it(tmp_path: Path) -> None:
     path = tmp_path / "test.csv"
     path.write_text("user_id,track_id\nu1,t1\n,t2\nu3,t3\n")

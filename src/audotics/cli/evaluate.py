@@ -7,13 +7,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.options import ModelsOption, QuietOption
+from audotics.cli.options import MapOption, ModelsOption, QuietOption, VersionOption, parse_map
+from audotics.registry.names import CHAMPION
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from audotics.data.dataset import Dataset
     from audotics.evaluation.report import EvaluationReport
     from audotics.registry import Registry
     from audotics.telemetry import Progress
+
+_Dataset = Annotated[Path, typer.Argument(help="The Dataset that was trained on.", show_default=False)]
+_Test = Annotated[
+    Path | None,
+    typer.Option("--test", metavar="FILE", help="Held-out user_id and track_id.", show_default=False),
+]
+_Baselines = Annotated[
+    bool,
+    typer.Option("--baselines", help="With --test: every single retriever and popularity beside it."),
+]
+_IncludeHeard = Annotated[
+    bool, typer.Option("--include-heard", help="With --test: tracks heard in training count, too.")
+]
+_JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the report.", show_default=False)
+]
+_Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write the report as a page.", show_default=False),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -22,26 +45,15 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    dataset: Annotated[Path, typer.Argument(help="The Dataset that was trained on.", show_default=False)],
+    dataset: _Dataset,
     models: ModelsOption,
-    model: Annotated[str, typer.Option(help="A version, an alias or 'latest'.")] = "champion",
-    test: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Held-out user_id and track_id.", show_default=False),
-    ] = None,
-    baselines: Annotated[
-        bool, typer.Option("--baselines", help="Every single retriever and popularity beside it.")
-    ] = False,
-    include_heard: Annotated[
-        bool, typer.Option("--include-heard", help="Test tracks heard in training count, too.")
-    ] = False,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the report.", show_default=False),
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as a page.", show_default=False)
-    ] = None,
+    model: VersionOption = CHAMPION,
+    test: _Test = None,
+    column_map: MapOption = None,
+    baselines: _Baselines = False,
+    include_heard: _IncludeHeard = False,
+    json_file: _JsonFile = None,
+    html: _Html = None,
     quiet: QuietOption = False,
 ) -> None:
     """Measure a version: full ranking, intervals over listeners, paired tests.
@@ -52,6 +64,7 @@ def evaluate(
     from rich.console import Console
 
     from audotics.cli import output
+    from audotics.data.heldout import read_held_out
     from audotics.evaluation import report_panels, write_html
     from audotics.telemetry import progress_on_stderr
 
@@ -59,9 +72,11 @@ def evaluate(
         output.check_target(target)
     progress = progress_on_stderr(quiet=quiet)
     if test is None:
-        report = _held_out(dataset, models, model, include_heard)
+        _refuse_options_of_a_test(baselines, include_heard, column_map)
+        report = _held_out(dataset, models, model)
     else:
-        report = _on_test(dataset, models, model, test, baselines, include_heard, progress)
+        pairs = read_held_out(test, parse_map(column_map or ()))
+        report = _on_test(dataset, models, model, pairs, baselines, include_heard, progress)
     Console().print(report_panels(report))
     _note_strangers(report)
     if json_file is not None:
@@ -96,10 +111,8 @@ def _open_trained_on(dataset: Path, registry: Registry, model: str) -> Dataset:
     return opened
 
 
-def _held_out(dataset: Path, models: Path, model: str, include_heard: bool) -> EvaluationReport:
+def _refuse_options_of_a_test(baselines: bool, include_heard: bool, column_map: list[str] | None) -> None:
     from audotics.errors import BadInputError
-    from audotics.registry import Registry
-    from audotics.training.publishing import load_report
 
     if include_heard:
         raise BadInputError(
@@ -107,6 +120,19 @@ def _held_out(dataset: Path, models: Path, model: str, include_heard: bool) -> E
             where="--include-heard",
             remedy="Train with --include-heard, or give --test FILE",
         )
+    for option, is_given in (("--baselines", baselines), ("--map", column_map)):
+        if is_given:
+            raise BadInputError(
+                "this belongs to a test file; the report of training has its baselines already",
+                where=option,
+                remedy="Leave it out, or give --test FILE",
+            )
+
+
+def _held_out(dataset: Path, models: Path, model: str) -> EvaluationReport:
+    from audotics.registry import Registry
+    from audotics.training.publishing import load_report
+
     registry = Registry(models)
     _open_trained_on(dataset, registry, model)
     return load_report(registry, model)
@@ -116,19 +142,17 @@ def _on_test(
     dataset: Path,
     models: Path,
     model: str,
-    test: Path,
+    pairs: pl.DataFrame,
     baselines: bool,
     include_heard: bool,
     progress: Progress,
 ) -> EvaluationReport:
-    from audotics.data.heldout import read_held_out
     from audotics.registry import Registry
     from audotics.training.assessment import assess
     from audotics.training.publishing import load_version
 
     registry = Registry(models)
     opened = _open_trained_on(dataset, registry, model)
-    pairs = read_held_out(test)
     with progress.stage("load the model"):
         recommender = load_version(registry, model)
     return assess(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.options import JsonOption, QuietOption
+from audotics.cli.options import JsonOption, MapOption, QuietOption, parse_map
 
 if TYPE_CHECKING:
     from audotics.data import ImportReport
@@ -20,12 +20,6 @@ _Format = Annotated[
     str, typer.Option("--format", help="auto, csv (also tsv), parquet, jsonl, or the name of a set.")
 ]
 _Out = Annotated[Path, typer.Option("--out", metavar="DATASET", help="The dataset folder to make.")]
-_Map = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map", metavar="COLUMN=NAME", help="A schema column and its name in the file. Repeatable."
-    ),
-]
 _MaxRejects = Annotated[
     float,
     typer.Option("--max-rejects", min=0.0, max=1.0, help="Share of unusable rows that stops the import."),
@@ -57,7 +51,7 @@ def import_files(
     tracks: _Tracks = None,
     users: _Users = None,
     playlists: _Playlists = None,
-    column_map: _Map = None,
+    column_map: MapOption = None,
     max_rejects: _MaxRejects = 0.01,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -78,7 +72,7 @@ def import_files(
         tracks=tracks,
         users=users,
         playlists=playlists,
-        column_map=_parse_map(column_map or []),
+        column_map=parse_map(column_map or []),
         max_rejects=max_rejects,
         progress=progress_on_stderr(quiet=quiet),
     )
@@ -86,20 +80,6 @@ def import_files(
         print(json.dumps(report.as_dict(), indent=2))
     elif not quiet:
         _print_report(report)
-
-
-def _parse_map(pairs: list[str]) -> dict[str, str]:
-    from audotics.errors import BadInputError
-
-    column_map = {}
-    for pair in pairs:
-        left, equals, right = pair.partition("=")
-        if not (left and equals and right):
-            raise BadInputError(
-                f"{pair!r} is no column mapping", where="--map", remedy="Write --map user_id=NAME_IN_THE_FILE"
-            )
-        column_map[left.strip()] = right.strip()
-    return column_map
 
 
 def _print_report(report: ImportReport) -> None:

@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.options import JsonOption, ModelsOption, QuietOption
+from audotics.cli.options import JsonOption, ModelsOption, QuietOption, VersionOption
+from audotics.registry.names import CHAMPION
 
-_Model = Annotated[str, typer.Option("--model", help="A version, an alias or 'latest'.")]
+if TYPE_CHECKING:
+    import polars as pl
+
+    from audotics.domain import Mode
+    from audotics.recommender.recommender import Recommender
+    from audotics.registry import Manifest
+    from audotics.telemetry import Progress
+
+_User = Annotated[str | None, typer.Option("--user", metavar="ID", help="One listener.", show_default=False)]
+_Users = Annotated[
+    Path | None,
+    typer.Option(
+        "--users",
+        metavar="FILE",
+        help="Listeners, one id per line (or a column user_id).",
+        show_default=False,
+    ),
+]
+_Everyone = Annotated[bool, typer.Option("--all", help="Every listener of the training data.")]
+_ListsFile = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write .parquet, .csv, .tsv or .jsonl.", show_default=False),
+]
+_IncludeHeard = Annotated[
+    bool, typer.Option("--include-heard", help="Tracks the listener has heard may appear.")
+]
 _K = Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many tracks.")]
 
 
@@ -22,23 +48,13 @@ def register(app: typer.Typer) -> None:
 
 def recommend(
     models: ModelsOption,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="One listener.", show_default=False)] = None,
-    users: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Listeners, one id per line (or a column user_id).", show_default=False
-        ),
-    ] = None,
-    everyone: Annotated[bool, typer.Option("--all", help="Every listener of the training data.")] = False,
+    user: _User = None,
+    users: _Users = None,
+    everyone: _Everyone = False,
     k: _K = 10,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write .parquet, .csv, .tsv or .jsonl.", show_default=False),
-    ] = None,
-    include_heard: Annotated[
-        bool, typer.Option("--include-heard", help="Tracks the listener has heard may appear.")
-    ] = False,
-    model: _Model = "champion",
+    out: _ListsFile = None,
+    include_heard: _IncludeHeard = False,
+    model: VersionOption = CHAMPION,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,17 +64,13 @@ def recommend(
     """
     from audotics.cli import output
     from audotics.domain import Mode, Query
-    from audotics.recommender.batch import BatchProcessor
-    from audotics.registry import Registry
     from audotics.telemetry import progress_on_stderr
-    from audotics.training.publishing import load_version
 
     chosen = output.chosen_listeners(user, users, everyone)
     if out is not None:
         output.check_lists_target(out)
     progress = progress_on_stderr(quiet=quiet)
-    with progress.stage("load the model"):
-        recommender = load_version(Registry(models), model)
+    recommender = _load(models, model, include_heard, progress)
     listeners = list(recommender.users.ids) if chosen is None else chosen
     output.note_unknown(recommender, listeners)
     mode = Mode.MIX if include_heard else Mode.DISCOVER
@@ -66,9 +78,7 @@ def recommend(
         table = output.explained(recommender, [Query(user_id=one, k=k, mode=mode) for one in listeners])
         output.show(table, as_json=as_json)
     else:
-        with progress.stage("recommend", total=len(listeners)) as stage:
-            table = BatchProcessor(recommender).table(listeners, k, mode, stage.advance)
-        output.write(table, out)
+        table = _write_lists(recommender, listeners, k, mode, out, progress)
         if as_json:
             print(json.dumps({"file": str(out), "n_listeners": len(listeners), "n_rows": table.height}))
         elif not quiet:
@@ -76,11 +86,51 @@ def recommend(
     output.note_short(table, listeners, k)
 
 
+def _load(models: Path, model: str, include_heard: bool, progress: Progress) -> Recommender:
+    """The version's recommender; a note says so where it was trained for the other question."""
+    from audotics.cli import output
+    from audotics.registry import Registry
+    from audotics.training.publishing import load_version
+
+    registry = Registry(models)
+    with progress.stage("load the model"):
+        recommender = load_version(registry, model)
+    trained_for_heard = _trained_for_heard(registry.show(recommender.model_version))
+    if include_heard and not trained_for_heard:
+        output.note(
+            "the version was trained for tracks that the listener has not heard; "
+            "`audotics train --include-heard` makes one for heard tracks, too"
+        )
+    elif trained_for_heard and not include_heard:
+        output.note(
+            "the version was trained for heard tracks, too; with --include-heard it answers what it was "
+            "trained for"
+        )
+    return recommender
+
+
+def _trained_for_heard(manifest: Manifest) -> bool:
+    settings = manifest.config.get("train")
+    return isinstance(settings, dict) and bool(settings.get("include_heard"))
+
+
+def _write_lists(
+    recommender: Recommender, listeners: list[str], k: int, mode: Mode, out: Path, progress: Progress
+) -> pl.DataFrame:
+    from audotics.cli import output
+    from audotics.recommender.batch import BatchProcessor
+
+    with progress.stage("recommend", total=len(listeners)) as stage:
+        table = BatchProcessor(recommender).table(listeners, k, mode, stage.advance)
+    output.write(table, out)
+    return table
+
+
 def similar(
     models: ModelsOption,
     track: Annotated[str, typer.Option(metavar="ID", help="The track to start from.", show_default=False)],
     k: _K = 10,
-    model: _Model = "champion",
+    model: VersionOption = CHAMPION,
     as_json: JsonOption = False,
 ) -> None:
     """Recommend tracks to somebody who has heard this one track and nothing else."""

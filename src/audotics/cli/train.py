@@ -14,6 +14,19 @@ from audotics.cli.options import JsonOption, ModelsOption, QuietOption
 if TYPE_CHECKING:
     from audotics.training.pipeline import Trained
 
+_Dataset = Annotated[Path, typer.Argument(help="A Dataset folder.", show_default=False)]
+_Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML.", show_default=False)
+]
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting; values as in TOML.", show_default=False),
+]
+_Name = Annotated[str, typer.Option("--name", help="A name for people, kept in the manifest.")]
+_IncludeHeard = Annotated[
+    bool, typer.Option("--include-heard", help="Train for tracks the listener has heard, too.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -21,21 +34,12 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(help="A Dataset folder.", show_default=False)],
+    dataset: _Dataset,
     models: ModelsOption,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings as TOML.", show_default=False)
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="One setting; values as in TOML.", show_default=False
-        ),
-    ] = None,
-    name: Annotated[str, typer.Option(help="A name for people, kept in the manifest.")] = "model",
-    include_heard: Annotated[
-        bool, typer.Option("--include-heard", help="Train for tracks the listener has heard, too.")
-    ] = False,
+    config: _Config = None,
+    settings: _Settings = None,
+    name: _Name = "model",
+    include_heard: _IncludeHeard = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
