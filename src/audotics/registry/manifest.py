@@ -114,7 +114,7 @@ def read_manifest(folder: Path) -> Manifest:
         data = json.loads(text)
         found = data["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _damaged("is not a manifest", path) from error
+        raise damaged("is not a manifest", path) from error
     if not isinstance(found, int) or found > SCHEMA_VERSION:
         raise DamagedError(
             f"the manifest has schema {found!r}, this release reads up to {SCHEMA_VERSION}",
@@ -126,11 +126,11 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise _damaged(f"field {field!r}: {first['msg']}", path) from error
+        raise damaged(f"field {field!r}: {first['msg']}", path) from error
     except BadInputError as error:
-        raise _damaged(error.what, path) from error
+        raise damaged(error.what, path) from error
     if manifest.version != folder.name:
-        raise _damaged(f"the manifest is of version {manifest.version!r}", path)
+        raise damaged(f"the manifest is of version {manifest.version!r}", path)
     return manifest
 
 
@@ -139,13 +139,14 @@ def _read(path: Path) -> bytes:
         # O_NOFOLLOW: a link could lead anywhere.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
-        raise _damaged(f"cannot be read ({error.strerror})", path) from error
+        raise damaged(f"cannot be read ({error.strerror})", path) from error
     with os.fdopen(descriptor, "rb") as file:
         text = file.read(MAX_MANIFEST_BYTES + 1)
     if len(text) > MAX_MANIFEST_BYTES:
-        raise _damaged(f"is larger than {MAX_MANIFEST_BYTES:,} bytes", path)
+        raise damaged(f"is larger than {MAX_MANIFEST_BYTES:,} bytes", path)
     return text
 
 
-def _damaged(what: str, path: Path) -> DamagedError:
+def damaged(what: str, path: Path) -> DamagedError:
+    """The error of a version whose file or folder ``path`` is not as it was published."""
     return DamagedError(what, where=str(path), remedy="Copy the version again, or train a new one")

@@ -8,8 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from audotics.errors import DamagedError
-from audotics.registry.manifest import MANIFEST, FileRecord, Manifest, read_manifest
+from audotics.registry.manifest import MANIFEST, FileRecord, Manifest, damaged, read_manifest
 
 
 def regular_files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -25,7 +24,7 @@ def regular_files(folder: Path) -> Iterator[tuple[str, Path]]:
         elif entry.is_file(follow_symlinks=False):
             yield entry.name, path
         else:
-            raise _damaged("is a link or a special file, a version holds neither", path)
+            raise damaged("is a link or a special file, a version holds neither", path)
 
 
 def verify_folder(folder: Path) -> Manifest:
@@ -35,7 +34,7 @@ def verify_folder(folder: Path) -> Manifest:
         DamagedError: Names the first file that is not as the manifest says.
     """
     if folder.is_symlink():
-        raise _damaged("is a link, a version is a folder", folder)
+        raise damaged("is a link, a version is a folder", folder)
     manifest = read_manifest(folder)
     present = dict(regular_files(folder))
     del present[MANIFEST]
@@ -43,10 +42,10 @@ def verify_folder(folder: Path) -> Manifest:
         _check_inside(folder, name)
     for name, path in present.items():
         if name not in manifest.files:
-            raise _damaged("is not listed in the manifest", path)
+            raise damaged("is not listed in the manifest", path)
     for name, record in manifest.files.items():
         if name not in present:
-            raise _damaged("is listed in the manifest but missing", folder / name)
+            raise damaged("is listed in the manifest but missing", folder / name)
         _check_content(present[name], record)
     return manifest
 
@@ -54,7 +53,7 @@ def verify_folder(folder: Path) -> Manifest:
 def _check_inside(folder: Path, name: str) -> None:
     # The resolved path decides, not the text: ".." and absolute names both end up here.
     if "\0" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise _damaged(f"lists {name!r}, which lies outside the version", folder / MANIFEST)
+        raise damaged(f"lists {name!r}, which lies outside the version", folder / MANIFEST)
 
 
 def _check_content(path: Path, record: FileRecord) -> None:
@@ -62,10 +61,6 @@ def _check_content(path: Path, record: FileRecord) -> None:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size != record.size:
-            raise _damaged(f"has {status.st_size:,} bytes instead of {record.size:,}", path)
+            raise damaged(f"has {status.st_size:,} bytes instead of {record.size:,}", path)
         if hashlib.file_digest(file, "sha256").hexdigest() != record.sha256:
-            raise _damaged("has other content than when it was published", path)
-
-
-def _damaged(what: str, path: Path) -> DamagedError:
-    return DamagedError(what, where=str(path), remedy="Copy the version again, or train a new one")
+            raise damaged("has other content than when it was published", path)
