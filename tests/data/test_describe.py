@@ -135,7 +135,15 @@ def test_plain_values_for_programs(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("counts", "expected"),
-    [([], 0.0), ([0, 0], 0.0), ([5], 0.0), ([2, 2, 2], 0.0), ([0, 0, 0, 8], 0.75), ([1, 3], 0.25)],
+    [
+        ([], 0.0),
+        ([0, 0], 0.0),
+        ([5], 0.0),
+        ([2, 2, 2], 0.0),
+        ([0, 0, 0, 8], 0.75),
+        ([1, 3], 0.25),
+        ([3, 1, 2], 2 / 9),
+    ],
 )
 def test_gini_by_hand(counts: list[int], expected: float) -> None:
     assert gini(np.array(counts, dtype=np.int64)) == pytest.approx(expected)
@@ -148,6 +156,7 @@ def test_gini_is_half_the_relative_mean_difference(counts: list[int]) -> None:
         return
     differences = np.abs(values[:, None] - values[None, :]).mean()
     assert gini(values) == pytest.approx(differences / (2 * values.mean()))
+    assert 0 <= gini(values) < 1
 
 
 def test_the_page_stands_alone_and_escapes(dataset: Dataset, tmp_path: Path) -> None:

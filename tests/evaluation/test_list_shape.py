@@ -1,4 +1,4 @@
-"""Coverage, Gini, novelty, diversity and popularity lift."""
+"""Coverage, novelty, diversity and popularity lift."""
 
 from __future__ import annotations
 
@@ -26,24 +26,6 @@ def test_exposure_counts_lists_not_padding() -> None:
 def test_coverage_by_hand() -> None:
     assert diversity.coverage(diversity.exposure(LISTS, 5)) == pytest.approx(3 / 5)
     assert diversity.coverage(np.zeros(0, np.int64)) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [([2, 2, 2, 2], 0.0), ([0, 0, 0, 8], 3 / 4), ([1, 3], 1 / 4), ([0, 0], 0.0), ([1, 2, 3], 2 / 9)],
-)
-def test_gini_by_hand(counts: list[int], expected: float) -> None:
-    assert diversity.gini(np.array(counts)) == pytest.approx(expected)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=15).filter(sum))
-def test_gini_is_half_the_relative_mean_difference(counts: list[int]) -> None:
-    x, n = np.array(counts, float), len(counts)
-    expected = np.abs(x[:, None] - x[None, :]).sum() / (2 * n * n * x.mean())
-    assert diversity.gini(np.array(counts)) == pytest.approx(expected)
-    assert diversity.gini(np.array(counts[::-1])) == pytest.approx(expected)
-    assert 0 <= diversity.gini(np.array(counts)) < 1
 
 
 def test_novelty_by_hand() -> None:

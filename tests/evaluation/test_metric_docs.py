@@ -13,7 +13,6 @@ from audotics.evaluation.tables import LABELS
 DOCUMENTED = [
     *metrics.METRICS.values(),
     diversity.coverage,
-    diversity.gini,
     diversity.novelty,
     diversity.intra_list_diversity,
     diversity.popularity_lift,

@@ -157,7 +157,8 @@ def describe(dataset: Dataset) -> DatasetReport:
 def gini(counts: npt.NDArray[np.int64]) -> float:
     """Gini coefficient of non-negative counts ``[n]``: ``sum((2i - n - 1) x_i) / (n sum(x))``, x ascending.
 
-    Source: Gini 1912, in the form of Damgaard and Weiner, Ecology 81(4), 2000. 0 for an empty array.
+    Source: Gini 1912, in the form of Damgaard and Weiner, Ecology 81(4), 2000. 0 for an empty array,
+    0 when all are equal, towards 1 when one has it all.
     """
     total = counts.sum()
     if total == 0:

@@ -37,19 +37,6 @@ def coverage(exposure_counts: TimeArray) -> float:
     return float(np.count_nonzero(exposure_counts) / max(len(exposure_counts), 1))
 
 
-def gini(exposure_counts: TimeArray) -> float:
-    """Gini index of exposure: 0 when each track is shown equally often, towards 1 when one gets it all.
-
-    ``sum_i (2 i - n - 1) x_i / (n sum x)`` over the counts in ascending order, ``i`` from 1
-    (Shani & Gunawardana 2011, 8.3.3). 0 when nothing is shown.
-    """
-    counts = np.sort(exposure_counts).astype(np.float64)
-    n, total = len(counts), counts.sum()
-    if total == 0:
-        return 0.0
-    return float((2 * np.arange(1, n + 1) - n - 1) @ counts / (n * total))
-
-
 def novelty(recommended: IndexArray, n_listeners_of: TimeArray, n_users: int) -> MetricArray:
     """Mean self-information of the list in bits: ``mean(-log2 p)`` (Castells et al. 2015, 26.3.1).
 

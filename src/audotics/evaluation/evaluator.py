@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from audotics.data.corpus import Corpus
+from audotics.data.describe import gini
 from audotics.domain import PADDING, IndexArray
 from audotics.errors import BadInputError
 from audotics.evaluation import diversity
@@ -224,7 +225,7 @@ class ModelEvaluator:
         described = {f"novelty{at}": diversity.novelty(lists, self._n_listeners_of, self._corpus.n_users)}
         if self._vectors is not None:
             described[f"diversity{at}"] = diversity.intra_list_diversity(lists, self._vectors)
-        catalogue = {f"coverage{at}": diversity.coverage(shown), f"gini{at}": diversity.gini(shown)}
+        catalogue = {f"coverage{at}": diversity.coverage(shown), f"gini{at}": gini(shown)}
         profiles = self._corpus.interactions.rows(self.user_index)
         lift = diversity.popularity_lift(lists, profiles, self._n_listeners_of)
         return described, catalogue | ({} if lift is None else {f"popularity_lift{at}": lift})
