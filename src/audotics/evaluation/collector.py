@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple, Self
 
@@ -13,12 +12,13 @@ import polars as pl
 from audotics.errors import BadInputError
 from audotics.evaluation.heads import (
     N_BINS,
-    SMALLEST_PROBABILITY,
     Probabilities,
-    ReliabilityBin,
+    ProbabilityMetrics,
     bins_from_sums,
-    calibration_error,
     check_probabilities,
+    confusion_counts,
+    log_loss_sum,
+    metrics_from_sums,
 )
 
 
@@ -31,33 +31,6 @@ class Group(NamedTuple):
 
 OVERFLOW = Group("(others)")
 """Where predictions go once there are as many groups as a collector may hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupMetrics:
-    """Quality of one group's predictions.
-
-    Args:
-        n: Predictions with a known outcome.
-        base_rate: Share of outcomes that are positive.
-        accuracy: Share of predictions on the right side of the threshold.
-        precision: Share of positive predictions that came true, 0 without any.
-        recall: Share of positive outcomes that were predicted, 0 without any.
-        f1: Harmonic mean of precision and recall, 0 without either.
-        log_loss: Mean negative log likelihood in nats.
-        calibration_error: Expected calibration error over ``bins``.
-        bins: Reliability diagram; empty bins are left out.
-    """
-
-    n: int
-    base_rate: float
-    accuracy: float
-    precision: float
-    recall: float
-    f1: float
-    log_loss: float
-    calibration_error: float
-    bins: tuple[ReliabilityBin, ...]
 
 
 class _Counts:
@@ -77,9 +50,8 @@ class _Counts:
         self.n += np.bincount(place, minlength=N_BINS)
         self.predicted += np.bincount(place, weights=p, minlength=N_BINS)
         self.observed += np.bincount(place, weights=y, minlength=N_BINS)
-        self.confusion += np.bincount(2 * y + (p >= threshold), minlength=4)
-        clipped = np.clip(p, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-        self.log_loss -= float(np.log(np.where(y, clipped, 1 - clipped)).sum())
+        self.confusion += confusion_counts(p, y, threshold)
+        self.log_loss += log_loss_sum(p, y)
 
     def merge(self, other: _Counts) -> None:
         self.n += other.n
@@ -88,21 +60,9 @@ class _Counts:
         self.confusion += other.confusion
         self.log_loss += other.log_loss
 
-    def metrics(self) -> GroupMetrics:
-        _, false_positive, false_negative, true_positive = (int(count) for count in self.confusion)
-        n = int(self.n.sum())
+    def metrics(self) -> ProbabilityMetrics:
         bins = bins_from_sums(self.n, self.predicted, self.observed)
-        return GroupMetrics(
-            n=n,
-            base_rate=(true_positive + false_negative) / n,
-            accuracy=(n - false_positive - false_negative) / n,
-            precision=_share(true_positive, true_positive + false_positive),
-            recall=_share(true_positive, true_positive + false_negative),
-            f1=_share(2 * true_positive, 2 * true_positive + false_positive + false_negative),
-            log_loss=self.log_loss / n,
-            calibration_error=calibration_error(bins),
-            bins=bins,
-        )
+        return metrics_from_sums(self.confusion, self.log_loss, bins)
 
 
 class MetricsCollector:
@@ -176,7 +136,7 @@ class MetricsCollector:
         with self._lock:
             return tuple(sorted(self._counts))
 
-    def metrics(self, version: str, variant: str = "") -> GroupMetrics:
+    def metrics(self, version: str, variant: str = "") -> ProbabilityMetrics:
         """Quality of one group.
 
         Raises:
@@ -195,7 +155,9 @@ class MetricsCollector:
         rows: list[dict[str, Any]] = []
         for group in self.groups:
             found = self.metrics(*group)
-            numbers = {name: getattr(found, name) for name in GroupMetrics.__slots__ if name != "bins"}
+            numbers = {
+                name: getattr(found, name) for name in ProbabilityMetrics.model_fields if name != "bins"
+            }
             rows.append(group._asdict() | numbers)
         return pl.DataFrame(rows)
 
@@ -203,7 +165,3 @@ class MetricsCollector:
         if group not in self._counts and len(self._counts) >= self.max_groups:
             group = OVERFLOW
         return self._counts.setdefault(group, _Counts())
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -1,6 +1,6 @@
 """How good predicted probabilities are: the ranker's heads (play, complete, like, skip).
 
-Sources: scikit-learn's metrics for what it has; the expected calibration error of Naeini, Cooper &
+Sources: scikit-learn's definitions for what it has; the expected calibration error of Naeini, Cooper &
 Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
 """
 
@@ -42,20 +42,18 @@ class ReliabilityBin(BaseModel):
     observed: float
 
 
-class HeadMetrics(BaseModel):
-    """Quality of one head's probabilities.
+class ProbabilityMetrics(BaseModel):
+    """Quality of predicted probabilities, as far as sums tell it.
 
     Args:
         n: How many predictions have a known outcome.
         base_rate: Share of outcomes that are positive.
-        threshold: Probability from which a prediction counts as positive.
         accuracy: Share of predictions on the right side of the threshold.
         precision: Share of positive predictions that came true, 0 without any.
         recall: Share of positive outcomes that were predicted, 0 without any.
         f1: Harmonic mean of precision and recall, 0 without either.
         log_loss: Mean negative log likelihood in nats.
         calibration_error: Mean distance of predicted and observed over ``bins``, weighted by ``n``.
-        roc_auc: Chance that a positive outcome has the higher probability; None if all outcomes are alike.
         bins: Reliability diagram; empty bins are left out.
     """
 
@@ -63,15 +61,63 @@ class HeadMetrics(BaseModel):
 
     n: int
     base_rate: float
-    threshold: float
     accuracy: float
     precision: float
     recall: float
     f1: float
     log_loss: float
     calibration_error: float
-    roc_auc: float | None
     bins: tuple[ReliabilityBin, ...]
+
+
+class HeadMetrics(ProbabilityMetrics):
+    """Quality of one head's probabilities.
+
+    Args:
+        threshold: Probability from which a prediction counts as positive.
+        roc_auc: Chance that a positive outcome has the higher probability; None if all outcomes are alike.
+    """
+
+    threshold: float
+    roc_auc: float | None
+
+
+def metrics_from_sums(
+    confusion: npt.NDArray[np.int64], log_loss: float, bins: tuple[ReliabilityBin, ...]
+) -> ProbabilityMetrics:
+    """Quality from counts that can be added up over time and processes.
+
+    Args:
+        confusion: ``[4]`` from `confusion_counts`, at least one prediction in all.
+        log_loss: Sum from `log_loss_sum`.
+        bins: Reliability diagram of the same predictions.
+    """
+    n = int(confusion.sum())
+    _, false_positive, false_negative, true_positive = confusion.tolist()
+    return ProbabilityMetrics(
+        n=n,
+        base_rate=(true_positive + false_negative) / n,
+        accuracy=(n - false_positive - false_negative) / n,
+        precision=_share(true_positive, true_positive + false_positive),
+        recall=_share(true_positive, true_positive + false_negative),
+        f1=_share(2 * true_positive, 2 * true_positive + false_positive + false_negative),
+        log_loss=log_loss / n,
+        calibration_error=calibration_error(bins),
+        bins=bins,
+    )
+
+
+def confusion_counts(
+    probability: npt.NDArray[np.float64], outcome: npt.NDArray[np.bool_], threshold: float
+) -> npt.NDArray[np.int64]:
+    """How many predictions ``[n]`` there are of each kind ``[4]``: place ``2 * outcome + prediction``."""
+    return np.bincount(2 * outcome + (probability >= threshold), minlength=4)
+
+
+def log_loss_sum(probability: npt.NDArray[np.float64], outcome: npt.NDArray[np.bool_]) -> float:
+    """Negative log likelihood of the outcomes ``[n]`` in nats, summed."""
+    clipped = np.clip(probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return -float(np.log(np.where(outcome, clipped, 1 - clipped)).sum())
 
 
 def head_metrics(
@@ -88,31 +134,20 @@ def head_metrics(
     Raises:
         BadInputError: Nothing has a known outcome, or a probability lies outside [0, 1].
     """
-    from sklearn import metrics
+    from sklearn.metrics import roc_auc_score
 
     known = ~np.isnan(np.asarray(outcome, np.float64))
     p, y = np.asarray(probability, np.float64)[known], np.asarray(outcome, np.float64)[known] > 0.5
     check_probabilities(p)
     if len(p) == 0:
         raise BadInputError("no prediction has a known outcome", remedy="Give outcomes of 0 or 1")
-    positive = p >= threshold
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        y, positive, average="binary", zero_division=0.0
+    found = metrics_from_sums(
+        confusion_counts(p, y, threshold), log_loss_sum(p, y), reliability_bins(p, y, n_bins)
     )
-    clipped = np.clip(p, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    bins = reliability_bins(p, y, n_bins)
     return HeadMetrics(
-        n=len(p),
-        base_rate=float(y.mean()),
+        **dict(found),
         threshold=threshold,
-        accuracy=float(metrics.accuracy_score(y, positive)),
-        precision=float(precision),
-        recall=float(recall),
-        f1=float(f1),
-        log_loss=float(metrics.log_loss(y, clipped, labels=[False, True])),
-        calibration_error=calibration_error(bins),
-        roc_auc=float(metrics.roc_auc_score(y, p)) if 0 < y.sum() < len(y) else None,
-        bins=bins,
+        roc_auc=float(roc_auc_score(y, p)) if 0 < y.sum() < len(y) else None,
     )
 
 
@@ -183,3 +218,7 @@ def check_probabilities(probability: npt.NDArray[np.float64]) -> None:
             "probabilities must lie between 0 and 1",
             remedy="Give calibrated probabilities, not scores or logits",
         )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
