@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 tf = pytest.importorskip("tensorflow")
 
-from audotics.ranking.embedding import GatherEmbedding, hashed_index  # noqa: E402
+from audotics.ranking.embedding import GatherEmbedding  # noqa: E402
 
 
 def layer(**settings):
@@ -20,22 +18,6 @@ def test_known_and_hashed_indices_have_rows_and_all_others_share_the_last():
     table = embedding.table.numpy()
     assert table.shape == (9, 2)
     np.testing.assert_array_equal(rows, table[[[0, 4, 5], [7, 8, 8]]])
-
-
-@given(st.text(max_size=30), st.integers(0, 1000), st.integers(1, 50))
-def test_hashed_indices_stay_in_their_range(key, n_known, n_hashed):
-    assert n_known <= hashed_index(key, n_known, n_hashed) < n_known + n_hashed
-
-
-def test_hashed_indices_are_the_same_for_ever():
-    # Changing these breaks every saved model that has met new ids.
-    keys = ("", "track-1", "Björk")
-    assert [hashed_index(key, 100, 64) for key in keys] == [152, 162, 147]
-
-
-def test_hashed_rows_are_used_evenly():
-    counts = np.bincount([hashed_index(f"user{i}", 0, 10) for i in range(5000)], minlength=10)
-    assert counts.min() > 400
 
 
 def test_gradient_is_sparse():

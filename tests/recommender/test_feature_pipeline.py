@@ -6,8 +6,13 @@ import pytest
 
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.schema import TRACKS, USERS
+from audotics.domain import FloatArray
 from audotics.errors import BadInputError, NotFittedError
 from audotics.ranking.config import ModelConfig
+from audotics.ranking.deep import DeepRanker
+from audotics.ranking.hashing import hashed_index
+from audotics.ranking.protocol import RankingInputs
+from audotics.recommender import candidates
 from audotics.recommender.feature_pipeline import FeaturePipeline
 from contract.planted import GENRES, completed, events_table, planted_tracks
 
@@ -74,6 +79,59 @@ def test_tracks_never_seen_are_judged_by_their_content(pipeline: FeaturePipeline
     play = pipeline.process_and_predict(corpus.user_table, new)["play"]
     homes = [int(user_id[1:]) % 3 for user_id in corpus.user_table["user_id"]]
     assert np.mean(play.argmax(axis=1) == homes) > 0.8
+
+
+def test_blocks_of_listeners_change_no_chance(
+    pipeline: FeaturePipeline, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = corpus.user_table.head(5), corpus.track_table.head(7)
+    whole = pipeline.process_and_predict(*asked)
+    sizes = []
+    probabilities = DeepRanker.probabilities
+
+    def watched(ranker: DeepRanker, inputs: RankingInputs) -> dict[str, FloatArray]:
+        sizes.append(inputs.n_lists)
+        return probabilities(ranker, inputs)
+
+    monkeypatch.setattr(DeepRanker, "probabilities", watched)
+    monkeypatch.setattr(candidates, "BLOCK_FLOATS", 1)
+    for head, chance in pipeline.process_and_predict(*asked).items():
+        np.testing.assert_allclose(chance, whole[head], rtol=1e-5)
+    assert sizes == [1] * 5
+
+
+def test_tracks_never_seen_keep_their_own_rows(
+    pipeline: FeaturePipeline, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = []
+    probabilities = DeepRanker.probabilities
+
+    def watched(ranker: DeepRanker, inputs: RankingInputs) -> dict[str, FloatArray]:
+        lists.append(inputs)
+        return probabilities(ranker, inputs)
+
+    monkeypatch.setattr(DeepRanker, "probabilities", watched)
+    ids = ["new1", "t003", "new2", None]
+    asked = completed(pl.DataFrame({"track_id": ids, "genres": [["cumbia"]] * 4}), TRACKS)
+    pipeline.process_and_predict(listeners(2, first=899), asked)
+    (inputs,) = lists
+    rows = [
+        hashed_index("new1", 90, 64),
+        corpus.tracks.index("t003"),
+        hashed_index("new2", 90, 64),
+        hashed_index("", 90, 64),
+    ]
+    assert len(set(rows)) == 4
+    assert inputs.track_index.tolist() == [rows, rows]
+    assert inputs.user_index.tolist() == [-1, -1]
+    popularity = inputs.features[0, :, 0]
+    assert popularity[1] > 0
+    assert not popularity[[0, 2, 3]].any()
+
+
+def test_nobody_asking_gets_no_rows(pipeline: FeaturePipeline, corpus: Corpus) -> None:
+    play = pipeline.process_and_predict(corpus.user_table.head(0), corpus.track_table.head(7))["play"]
+    assert play.shape == (0, 7)
 
 
 def test_unfitted_and_incomplete_input_are_refused(pipeline: FeaturePipeline) -> None:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import keras
 import tensorflow as tf
-
-
-def hashed_index(key: str, n_known: int, n_hashed: int) -> int:
-    """Stable index of an id that training never saw, in ``[n_known, n_known + n_hashed)``.
-
-    The same on every machine and in every version with the same sizes.
-    """
-    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
-    return n_known + int.from_bytes(digest, "big") % n_hashed
 
 
 @keras.saving.register_keras_serializable(package="audotics")
@@ -26,7 +16,7 @@ class GatherEmbedding(keras.layers.Layer):  # type: ignore[misc]
     step when rows are updated sparsely. This layer gathers from the variable itself, so that a step
     costs as much as its rows, whatever the size of the table.
 
-    Rows: the known ids, then ``n_hashed`` rows shared by ids added after training (`hashed_index`),
+    Rows: the known ids, then ``n_hashed`` rows shared by ids added after training (`hashing.hashed_index`),
     then one for ids of which nothing is known. Every index outside takes that last row.
 
     Args:

@@ -15,7 +15,9 @@ from audotics.errors import BadInputError, NotFittedError
 from audotics.features.processor import DataProcessor
 from audotics.ranking.config import ModelConfig, RankingWorld
 from audotics.ranking.deep import DeepRanker
+from audotics.ranking.hashing import hashed_index
 from audotics.ranking.protocol import HEADS, RankingExamples, RankingInputs
+from audotics.recommender.candidates import blocks
 
 N_POSITIVES, N_NEGATIVES = 20, 60
 """Tracks of a training list: played ones at most, and others drawn at random."""
@@ -30,6 +32,18 @@ class _Fitted:
     tracks: Vocabulary
     popularity: FloatArray
     ranker: DeepRanker
+
+    def track_index(self, track_ids: pl.Series) -> IndexArray:
+        """Indices of tracks ``[len(track_ids)]``; those that training never saw have hashed ones.
+
+        A listener never seen is -1 to the model. To a list of candidates -1 is no track at all.
+        """
+        index = self.tracks.encode(track_ids).copy()
+        new = np.flatnonzero(index == PADDING)
+        rows = self.ranker.config.hashed_rows
+        keys = track_ids.gather(new).cast(pl.String).fill_null("")
+        index[new] = [hashed_index(key, len(self.tracks), rows) for key in keys]
+        return index
 
 
 class FeaturePipeline:
@@ -105,16 +119,25 @@ class FeaturePipeline:
             if column not in table.columns:
                 raise BadInputError(f"column {column} is missing", where="process_and_predict")
         user_index = fitted.users.encode(user_data["user_id"])
-        known = fitted.tracks.encode(track_data["track_id"])
+        track_index = fitted.track_index(track_data["track_id"])
+        known = np.where(track_index < len(fitted.tracks), track_index, PADDING)
         popularity = np.where(known >= 0, fitted.popularity[known], np.float32(0))
-        # An index beyond the vocabulary means "a track, but none that training saw"; -1 would mean none.
-        row = np.where(known >= 0, known, len(fitted.tracks)).astype(np.int32)
-        track_index = np.tile(row, (user_data.height, 1))
         users = _dense(self.user_processor.transform(user_data))
         tracks = _dense(self.track_processor.transform(track_data))
-        shape = (user_data.height, *tracks.shape)
-        inputs = _inputs(users, np.broadcast_to(tracks, shape), np.broadcast_to(popularity, shape[:2]))
-        return fitted.ranker.probabilities(_placed(inputs, user_index, track_index))
+        shape = (len(users), len(tracks))
+        chances = {head: np.empty(shape, np.float32) for head in fitted.ranker.shape_.heads}
+        # Features of every listener with every track would not fit memory for all listeners at once.
+        for start, stop in blocks(len(users), tracks.shape[0] * (1 + users.shape[1] + tracks.shape[1])):
+            size = stop - start
+            inputs = _inputs(
+                users[start:stop],
+                np.broadcast_to(tracks, (size, *tracks.shape)),
+                np.broadcast_to(popularity, (size, len(tracks))),
+            )
+            asked = _placed(inputs, user_index[start:stop], np.tile(track_index, (size, 1)))
+            for head, chance in fitted.ranker.probabilities(asked).items():
+                chances[head][start:stop] = chance
+        return chances
 
 
 def _dense(features: npt.ArrayLike) -> FloatArray:
