@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,7 +11,9 @@ from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.interactions import Interactions
 from audotics.data.schema import TRACKS
 from audotics.domain import FloatArray
-from audotics.retrieval.content import ContentKNN, ContentKNNConfig
+from audotics.features.terms import TermMatrix, content_terms
+from audotics.retrieval import content
+from audotics.retrieval.content import ContentKNN, ContentKNNConfig, described_tracks
 from audotics.retrieval.protocol import Evidence, Explanation
 from contract.planted import completed, events_table, no_users
 from contract.retriever_contract import asking, planted_corpus
@@ -122,3 +127,57 @@ def test_a_catalogue_without_content_is_not_served(small: Corpus) -> None:
     )
     assert not ContentKNN.applies_to(bare)
     assert ContentKNN.applies_to(small)
+
+
+@pytest.fixture
+def described(monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
+    """The tables whose terms were worked out, with nothing remembered before."""
+    monkeypatch.setattr(content, "_LAST_DESCRIBED", {})
+    asked: list[pl.DataFrame] = []
+
+    def watched(table: pl.DataFrame) -> TermMatrix:
+        asked.append(table)
+        return content_terms(table)
+
+    monkeypatch.setattr(content, "content_terms", watched)
+    return asked
+
+
+def test_a_catalogue_is_described_once_for_all_settings(small: Corpus, described: list[pl.DataFrame]) -> None:
+    part = small.keep(small.events["track_index"].to_numpy() != BARE)
+    assert ContentKNN.applies_to(part)
+    for corpus in (part, small, part):
+        for artist in (0.1, 2.0):
+            ContentKNN(ContentKNNConfig(artist=artist)).fit(corpus)
+    assert len(described) == 1
+    # What is learned of listeners is never remembered.
+    assert ContentKNN().fit(part).arrays()["listeners"][BARE] == 0
+    assert ContentKNN().fit(small).arrays()["listeners"][BARE] == 2
+
+
+def test_another_catalogue_is_described_anew_and_only_the_last_is_kept(
+    small: Corpus, described: list[pl.DataFrame]
+) -> None:
+    other = replace(small, track_table=small.track_table.with_columns(pl.lit("Cy").alias("artist")))
+    first = ContentKNN().fit(small).arrays()
+    second = ContentKNN().fit(other).arrays()
+    assert len(content._LAST_DESCRIBED) == 1
+    again = ContentKNN().fit(small).arrays()
+    assert len(described) == 3
+    assert not np.array_equal(first["name_bytes"], second["name_bytes"])
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+
+
+def test_nothing_is_remembered_of_a_table_that_is_gone(described: list[pl.DataFrame]) -> None:
+    table = pl.DataFrame({"track_id": ["a", "b"], "artist": ["Ann", "Ann"], "artist_id": ["x", "x"]})
+    described_tracks(table)
+    assert len(content._LAST_DESCRIBED) == 1
+    described.clear()
+    del table
+    gc.collect()
+    assert not content._LAST_DESCRIBED
+
+
+def test_shared_arrays_cannot_be_changed(small: Corpus) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        ContentKNN().fit(small).arrays()["audio"][0] = 1.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import ClassVar
 
 import numpy as np
+import polars as pl
 from pydantic import Field
 from scipy import sparse
 
@@ -69,20 +71,14 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
     @classmethod
     def applies_to(cls, corpus: Corpus) -> bool:
         """Whether the catalogue describes its tracks."""
-        return content_terms(corpus.track_table).n_terms > 0 or _audio(corpus).shape[1] > 0
+        described = described_tracks(corpus.track_table)
+        return len(described["name_ends"]) > 0 or described["audio"].shape[1] > 0
 
     def learn(self, corpus: Corpus) -> Arrays:
         """Describe every track by terms and audio; nothing of the listeners but popularity is learned."""
-        terms = content_terms(corpus.track_table)
-        by_term = terms.matrix.T.tocsr()
         listeners = np.bincount(corpus.interactions.track_index, minlength=corpus.n_tracks)
         return {
-            **terms.arrays(),
-            "group_of_term": np.repeat(np.arange(len(terms.groups)), np.diff(terms.bounds)).astype(np.int32),
-            "by_term_data": by_term.data,
-            "by_term_indices": by_term.indices,
-            "by_term_indptr": by_term.indptr,
-            "audio": _unit_rows(_audio(corpus)),
+            **described_tracks(corpus.track_table),
             "listeners": listeners.astype(np.float32),
             **weighting_arrays(corpus.interactions),
         }
@@ -164,6 +160,51 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
         return bytes(arrays["name_bytes"][start : int(arrays["name_ends"][term])]).decode()
 
 
+_LAST_DESCRIBED: dict[int, Arrays] = {}
+"""What `described_tracks` last answered, by the identity of the table; at most one entry."""
+
+
+def described_tracks(track_table: pl.DataFrame) -> Arrays:
+    """Terms and audio of every track, as the read-only arrays that `ContentKNN` keeps of a catalogue.
+
+    No setting changes them, and tuning fits dozens of settings on one catalogue: so the answer for the
+    last table is remembered, until another table is asked about or this one is gone. Tables are never
+    changed in place.
+
+    Args:
+        track_table: The tracks table (``schema.TRACKS``), one row per track in index order.
+    """
+    key = id(track_table)
+    arrays = _LAST_DESCRIBED.get(key)
+    if arrays is None:
+        arrays = _describe(track_table)
+        _LAST_DESCRIBED.clear()
+        _LAST_DESCRIBED[key] = arrays
+        # An identity may be given again once its table is gone.
+        weakref.finalize(track_table, _LAST_DESCRIBED.pop, key, None)
+    return arrays
+
+
+def _describe(track_table: pl.DataFrame) -> Arrays:
+    # Learning only: loading and scoring a stored retriever must not need scikit-learn.
+    from audotics.features.audio import audio_features
+
+    terms = content_terms(track_table)
+    by_term = terms.matrix.T.tocsr()
+    arrays = {
+        **terms.arrays(),
+        "group_of_term": np.repeat(np.arange(len(terms.groups)), np.diff(terms.bounds)).astype(np.int32),
+        "by_term_data": by_term.data,
+        "by_term_indices": by_term.indices,
+        "by_term_indptr": by_term.indptr,
+        "audio": _unit_rows(audio_features(track_table)),
+    }
+    for array in arrays.values():
+        # Several retrievers share them.
+        array.flags.writeable = False
+    return arrays
+
+
 def _compressed(arrays: Arrays, prefix: str, width: int) -> sparse.csr_matrix:
     """The sparse matrix that three of the arrays hold."""
     parts = (arrays[f"{prefix}data"], arrays[f"{prefix}indices"], arrays[f"{prefix}indptr"])
@@ -176,10 +217,3 @@ def _unit_rows(vectors: FloatArray) -> FloatArray:
     lengths[lengths == 0] = 1.0
     scaled: FloatArray = vectors / lengths
     return scaled
-
-
-def _audio(corpus: Corpus) -> FloatArray:
-    # Learning only: loading and scoring a stored retriever must not need scikit-learn.
-    from audotics.features.audio import audio_features
-
-    return audio_features(corpus.track_table)
