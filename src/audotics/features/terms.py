@@ -61,10 +61,6 @@ class TermMatrix:
         """One group's block ``[n_tracks, n_terms of the group]``; no columns where the group has no terms."""
         return self.matrix[:, self.slices.get(name, slice(0, 0))]
 
-    def group_of(self, term: int) -> str:
-        """Name of the group that owns a column."""
-        return self.groups[int(np.searchsorted(self.bounds, term, side="right")) - 1]
-
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Everything as plain arrays; names as one run of UTF-8 bytes, because a few are very long."""
         encoded = [name.encode() for name in self.names]
