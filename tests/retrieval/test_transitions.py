@@ -138,3 +138,8 @@ def test_every_distance_of_the_window_adds_up() -> None:
     np.testing.assert_allclose(found[A], [0, (2 + 1 / 3) / total, (1 / 2) / total, 0], rtol=1e-6)
     # A window longer than the whole data ends where the data ends.
     np.testing.assert_allclose(weights(corpus, window=50), weights(corpus, window=4))
+
+
+def test_transitions_are_added_in_single_precision(two_playlists: Corpus) -> None:
+    counted = Transitions(TransitionsConfig(window=3))._count(two_playlists)
+    assert counted.dtype == np.float32

@@ -85,7 +85,7 @@ class Transitions(ItemItemRetriever[TransitionsConfig]):
         # One distance at a time: all of them at once would be a multiple of the events.
         for distance in range(2, self.config.window + 1):
             further = _followers(tracks, session, distance, corpus.n_tracks)
-            forward = sparse.csr_matrix(forward + further / np.float32(distance))
+            forward = sparse.csr_matrix(forward + further * np.float32(1.0 / distance))
         both: sparse.csr_matrix = forward + self.config.backward * forward.T.tocsr()
         both.eliminate_zeros()
         return both
