@@ -134,10 +134,11 @@ def name_columns(table: TableName, found: Sequence[str], column_map: Mapping[str
     missing = [name for name in REQUIRED[table] if name not in columns]
     if missing:
         shown = ", ".join(repr(name[:40]) for name in found[:20])
+        free = [name for name in found if name not in columns.values()]
         raise BadInputError(
             f"no column for {' and '.join(missing)} of the {table} table; the file has {shown}",
             where=str(file),
-            remedy=f"Say which it is with --map, e.g. --map {missing[0]}={_example(found)}",
+            remedy=f"Say which it is with --map, e.g. --map {missing[0]}={_example(free)}",
         )
     ignored = tuple(name for name in found if name not in columns.values())
     return Naming(columns, recognised, ignored)
