@@ -293,7 +293,7 @@ def _edit(dataset: Dataset, **changes: object) -> None:
 def test_a_newer_schema_is_refused_with_a_remedy(tmp_path: Path) -> None:
     dataset = _make(tmp_path / "data")
     _edit(dataset, schema_version=SCHEMA_VERSION + 1, unheard_of=1)
-    with pytest.raises(DamagedError, match="Update audotics"):
+    with pytest.raises(DamagedError, match="Install the release of Audotics"):
         Dataset.open(dataset.path)
 
 

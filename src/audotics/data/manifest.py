@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from audotics.data.schema import SCHEMA_VERSION
 from audotics.errors import DamagedError
 from audotics.registry.manifest import FileRecord
+from audotics.registry.reading import read_record
 
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 << 20
+
+_REMEDY = "Restore the folder from a copy or import the data again"
 
 
 class Counts(BaseModel):
@@ -71,32 +73,12 @@ class Manifest(BaseModel):
         """Parse the manifest of ``folder`` and check that it agrees with itself.
 
         Raises:
-            DamagedError: It is torn, from a newer version, or names files outside the folder.
+            DamagedError: It is torn, a link, from a newer version, or names files outside the folder.
         """
         path = folder / MANIFEST_NAME
-        try:
-            if path.stat().st_size > MAX_MANIFEST_BYTES:
-                raise DamagedError("the manifest is too large to be one", where=str(path))
-            raw = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
-            raise DamagedError(f"cannot read the manifest ({error})", where=str(path)) from error
-        version = raw.get("schema_version") if isinstance(raw, dict) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise DamagedError(
-                f"the dataset has schema version {version}, this program reads up to {SCHEMA_VERSION}",
-                where=str(path),
-                remedy="Update audotics or import the data again",
-            )
-        try:
-            manifest = cls.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise DamagedError(
-                f"the manifest is damaged ({field}: {first['msg']})", where=str(path)
-            ) from error
+        manifest = read_record(path, cls, newest=SCHEMA_VERSION, max_bytes=MAX_MANIFEST_BYTES, remedy=_REMEDY)
         if manifest.fingerprint != fingerprint_of(manifest.files):
-            raise DamagedError("the manifest does not agree with its own fingerprint", where=str(path))
+            raise _damaged("the manifest does not agree with its own fingerprint", path)
         return manifest
 
 
@@ -130,9 +112,7 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
 
 
 def _damaged(what: str, path: Path) -> DamagedError:
-    return DamagedError(
-        what, where=str(path), remedy="Restore the folder from a copy or import the data again"
-    )
+    return DamagedError(what, where=str(path), remedy=_REMEDY)
 
 
 def _sha256(path: Path) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from audotics.errors import BadInputError, DamagedError
+from audotics.errors import DamagedError
 from audotics.registry.names import check_name
+from audotics.registry.reading import read_record
 from audotics.telemetry import StageRecord
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20
+
+_REMEDY = "Copy the version again, or train a new one"
 
 
 class _Record(BaseModel):
@@ -109,44 +110,14 @@ def read_manifest(folder: Path) -> Manifest:
         DamagedError: It is missing, unreadable, too large, of a newer schema or of another version.
     """
     path = folder / MANIFEST
-    text = _read(path)
-    try:
-        data = json.loads(text)
-        found = data["schema_version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise damaged("is not a manifest", path) from error
-    if not isinstance(found, int) or found > SCHEMA_VERSION:
-        raise DamagedError(
-            f"the manifest has schema {found!r}, this release reads up to {SCHEMA_VERSION}",
-            where=str(path),
-            remedy="Install the release of Audotics that wrote it, or a newer one",
-        )
-    try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise damaged(f"field {field!r}: {first['msg']}", path) from error
-    except BadInputError as error:
-        raise damaged(error.what, path) from error
+    manifest = read_record(
+        path, Manifest, newest=SCHEMA_VERSION, max_bytes=MAX_MANIFEST_BYTES, remedy=_REMEDY
+    )
     if manifest.version != folder.name:
         raise damaged(f"the manifest is of version {manifest.version!r}", path)
     return manifest
 
 
-def _read(path: Path) -> bytes:
-    try:
-        # O_NOFOLLOW: a link could lead anywhere.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise damaged(f"cannot be read ({error.strerror})", path) from error
-    with os.fdopen(descriptor, "rb") as file:
-        text = file.read(MAX_MANIFEST_BYTES + 1)
-    if len(text) > MAX_MANIFEST_BYTES:
-        raise damaged(f"is larger than {MAX_MANIFEST_BYTES:,} bytes", path)
-    return text
-
-
 def damaged(what: str, path: Path) -> DamagedError:
     """The error of a version whose file or folder ``path`` is not as it was published."""
-    return DamagedError(what, where=str(path), remedy="Copy the version again, or train a new one")
+    return DamagedError(what, where=str(path), remedy=_REMEDY)
