@@ -15,7 +15,7 @@ import pytest
 
 from audotics.data import Dataset, DatasetWriter
 from audotics.data import writer as writer_module
-from audotics.data.manifest import MANIFEST_NAME, Counts, fingerprint_of
+from audotics.data.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Counts, fingerprint_of
 from audotics.data.schema import EVENTS, PLAYLISTS, REJECTS, SCHEMA_VERSION, TRACKS, USERS
 from audotics.errors import BadInputError, DamagedError
 
@@ -322,4 +322,19 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: bytes) -> N
     dataset = _make(tmp_path / "data")
     (dataset.path / MANIFEST_NAME).write_bytes(content)
     with pytest.raises(DamagedError, match="manifest"):
+        Dataset.open(dataset.path)
+
+
+def test_a_manifest_that_is_a_link_or_too_large_is_refused(tmp_path: Path) -> None:
+    dataset = _make(tmp_path / "data")
+    manifest = dataset.path / MANIFEST_NAME
+    manifest.rename(tmp_path / "elsewhere.json")
+    manifest.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(DamagedError, match="cannot be read") as caught:
+        Dataset.open(dataset.path)
+    assert caught.value.where == str(manifest)
+    manifest.unlink()
+    manifest.write_bytes(b"")
+    os.truncate(manifest, MAX_MANIFEST_BYTES + 1)
+    with pytest.raises(DamagedError, match="larger than"):
         Dataset.open(dataset.path)
