@@ -96,9 +96,8 @@ def import_dataset(
         BadInputError: A source is missing, unreadable or holds too many unusable rows, or ``out``
             exists and is no Dataset. Nothing is changed then.
     """
-    given = {"events": events, "tracks": tracks, "users": users, "playlists": playlists}
-    own = {table: Path(given[table] or "") for table in get_args(TableName) if given[table] is not None}
     source = Path(source)
+    own = _given_files(events=events, tracks=tracks, users=users, playlists=playlists)
     for path in (source, *own.values()):
         if not path.exists():
             raise BadInputError("no such file or folder", where=str(path), remedy="Check the path")
@@ -107,6 +106,10 @@ def import_dataset(
     with DatasetWriter(out, source=f"{reader.name}: {', '.join(named)}") as writer:
         job = _Import(writer, reader, source, own, dict(column_map or {}), progress or Progress())
         return job.run(max_rejects)
+
+
+def _given_files(**paths: Path | str | None) -> dict[TableName, Path]:
+    return {table: Path(path) for table in get_args(TableName) if (path := paths[table]) is not None}
 
 
 @dataclass

@@ -80,12 +80,10 @@ def split_by_time(
     if not len(times):
         raise BadInputError("the events have no timestamps", where="split", remedy="Use split_random instead")
     if test_days is not None:
-        start_at = _moment(times[-1]) - _days(test_days)
-        size = f"{test_days:g} days"
+        start_at, size = _moment(times[-1]) - _days(test_days), f"{test_days:g} days"
     else:
         share = _valid_share(test_share)
-        start_at = _moment(_start_of_last(times, share))
-        size = f"{share:.0%} of the events"
+        start_at, size = _moment(_start_of_last(times, share)), f"{share:.0%} of the events"
     description = f"global time: the last {size} after a gap of {gap_minutes:g} minutes"
     cutoff_at = start_at - timedelta(minutes=gap_minutes)
     before = pl.col("timestamp") < cutoff_at

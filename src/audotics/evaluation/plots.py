@@ -66,12 +66,12 @@ def report_plots(report: EvaluationReport) -> tuple[Plot, ...]:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    at = f"@{report.test.headline}"
+    at, height = f"@{report.test.headline}", 1.3 + 0.34 * len(report.systems)
     plots = [
         Plot(
             "Systems",
             f"NDCG{at} and recall{at} of each system with 95 % intervals",
-            _draw(lambda figure: _metrics(figure, report), 9.5, 1.3 + 0.34 * len(report.systems)),
+            _draw(lambda figure: _metrics(figure, report), 9.5, height),
         ),
         Plot(
             "Segments",
@@ -81,28 +81,24 @@ def report_plots(report: EvaluationReport) -> tuple[Plot, ...]:
         Plot(
             "Reach of the catalogue",
             f"Coverage{at} and Gini{at} of each system",
-            _draw(lambda figure: _reach(figure, report), 9.5, 1.3 + 0.34 * len(report.systems)),
+            _draw(lambda figure: _reach(figure, report), 9.5, height),
         ),
     ]
     if report.reference.heads:
-        heads = report.reference.heads
-        plots.append(
-            Plot(
-                "Calibration",
-                "Predicted probability against the share that came true, for each head",
-                _draw(lambda figure: _calibration(figure, heads), min(3.2 * len(heads), 12.8), 3.4),
-            )
-        )
+        plots.append(_calibration_plot(report.reference.heads))
     if report.learning_curves:
         curves = report.learning_curves
-        plots.append(
-            Plot(
-                "Learning curves",
-                "Each series after each epoch",
-                _draw(lambda figure: _curves(figure, curves), 9.5, 3.0),
-            )
-        )
+        picture = _draw(lambda figure: _curves(figure, curves), 9.5, 3.0)
+        plots.append(Plot("Learning curves", "Each series after each epoch", picture))
     return tuple(plots)
+
+
+def _calibration_plot(heads: Mapping[str, HeadMetrics]) -> Plot:
+    return Plot(
+        "Calibration",
+        "Predicted probability against the share that came true, for each head",
+        _draw(lambda figure: _calibration(figure, heads), min(3.2 * len(heads), 12.8), 3.4),
+    )
 
 
 def _draw(paint: Callable[[Figure], None], width: float, height: float) -> str:

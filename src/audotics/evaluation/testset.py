@@ -108,16 +108,9 @@ def read_test(corpus: Corpus, test: pl.DataFrame, task: Task) -> TestSet:
         BadInputError: A column is missing or has nulls, or nothing is left to evaluate on.
     """
     pairs = _pairs(test)
-    unknown_tracks = Vocabulary.sorted(pairs["track_id"].filter(~pairs["track_id"].is_in(corpus.tracks.ids)))
-    track = corpus.tracks.encode(pairs["track_id"]).astype(np.int64)
-    beyond = unknown_tracks.encode(pairs["track_id"]).astype(np.int64) + corpus.n_tracks
     listeners = Vocabulary.sorted(pairs["user_id"])
-    holdout = Holdout.from_pairs(
-        listeners.encode(pairs["user_id"]),
-        np.where(track == PADDING, beyond, track),
-        len(listeners),
-        corpus.n_tracks + len(unknown_tracks),
-    )
+    unknown_tracks = Vocabulary.sorted(pairs["track_id"].filter(~pairs["track_id"].is_in(corpus.tracks.ids)))
+    holdout = _encoded(pairs, listeners, corpus.tracks, unknown_tracks)
     user_index = corpus.users.indices(listeners.ids)
     heard = heard_pairs(holdout, corpus.interactions, user_index)
     n_heard = int(heard.sum()) if task is Task.DISCOVER else 0
@@ -142,6 +135,20 @@ def read_test(corpus: Corpus, test: pl.DataFrame, task: Task) -> TestSet:
         n_heard_dropped=n_heard,
         tracks=corpus.tracks,
         unknown_tracks=unknown_tracks,
+    )
+
+
+def _encoded(
+    pairs: pl.DataFrame, listeners: Vocabulary, tracks: Vocabulary, unknown_tracks: Vocabulary
+) -> Holdout:
+    """The pairs as numbers; unknown tracks are numbered on from the end of the known ones."""
+    known = tracks.encode(pairs["track_id"]).astype(np.int64)
+    beyond = unknown_tracks.encode(pairs["track_id"]).astype(np.int64) + len(tracks)
+    return Holdout.from_pairs(
+        listeners.encode(pairs["user_id"]),
+        np.where(known == PADDING, beyond, known),
+        len(listeners),
+        len(tracks) + len(unknown_tracks),
     )
 
 

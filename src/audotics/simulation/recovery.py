@@ -65,10 +65,8 @@ def recovered_tastes(
         raise BadInputError("no recommendations to measure", where="recovered_tastes")
     listeners = slates["user_id"].unique().sort()
     row = listeners.search_sorted(slates["user_id"]).to_numpy()
-    genre = truth.track_genre[truth.tracks(slates["track_id"])]
-    mix = _mixes(row, genre, len(listeners))
-    popular_genre = truth.track_genre[truth.tracks(popular)]
-    popular_mix = _mixes(np.zeros(len(popular_genre), np.int64), popular_genre, 1)
+    mix = _mixes(row, truth.track_genre[truth.tracks(slates["track_id"])], len(listeners))
+    popular_mix = _mixes(np.zeros(len(popular), np.int64), truth.track_genre[truth.tracks(popular)], 1)
     now = truth.taste(listeners, at)
     old = truth.taste(listeners, truth.config.started_on)
     drifted = truth.drifted(listeners, at)
