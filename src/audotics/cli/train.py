@@ -76,6 +76,7 @@ def _as_dict(trained: Trained, version: str) -> dict[str, object]:
         "version": version,
         "holdout": trained.holdout,
         "rankers": [asdict(standing) for standing in trained.standings],
+        "left_out": trained.left_out,
         "report": trained.report.model_dump(mode="json"),
     }
 
@@ -90,6 +91,8 @@ def _print_summary(trained: Trained, version: str) -> None:
     for standing in trained.standings:
         mark = "  <- serves" if standing.chosen else ""
         print(f"  {standing.name:10s} {standing.ndcg:.4f}{mark}")
+    for name, why in trained.left_out.items():
+        print(f"  {name:10s} left out: {why}")
     print()
     Console().print(report_summary(trained.report))
     print(f"\nPublished {version} as champion")

@@ -77,6 +77,7 @@ def _record(trained: Trained, dataset: Dataset, name: str, progress: Progress) -
             "holdout": trained.holdout,
             "judges": {metric: interval.model_dump() for metric, interval in hybrid.metrics.items()},
             "contest": [asdict(standing) for standing in trained.standings],
+            "left_out": dict(trained.left_out),
         },
         seeds={"train": trained.config.seed},
         timings=tuple(progress.records),
