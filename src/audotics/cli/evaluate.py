@@ -65,7 +65,7 @@ def evaluate(
 
     from audotics.cli import output
     from audotics.data.heldout import read_held_out
-    from audotics.evaluation import report_panels, write_html
+    from audotics.evaluation import report_panels
     from audotics.telemetry import progress_on_stderr
 
     for target in filter(None, (json_file, html)):
@@ -79,6 +79,13 @@ def evaluate(
         report = _on_test(dataset, models, model, pairs, baselines, include_heard, progress)
     Console().print(report_panels(report))
     _note_strangers(report)
+    _write_files(report, json_file, html)
+
+
+def _write_files(report: EvaluationReport, json_file: Path | None, html: Path | None) -> None:
+    from audotics.cli import output
+    from audotics.evaluation import write_html
+
     if json_file is not None:
         with output.replacing(json_file) as part:
             report.to_json(part)
