@@ -8,7 +8,15 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from audotics.errors import BadInputError
-from audotics.evaluation.heads import calibration_error, evaluate_heads, head_metrics, reliability_bins
+from audotics.evaluation.heads import (
+    calibration_error,
+    confusion_counts,
+    evaluate_heads,
+    head_metrics,
+    log_loss_sum,
+    metrics_from_sums,
+    reliability_bins,
+)
 
 P = np.array([0.9, 0.8, 0.4, 0.3, 0.6])
 Y = np.array([1, 0, 1, 0, 1])
@@ -120,3 +128,31 @@ def test_heads_of_lists() -> None:
     assert (found["skip"].n, found["skip"].accuracy) == (2, 1.0)
     labels[..., 1] = np.nan
     assert set(evaluate_heads(probabilities, labels, ("play", "skip"))) == {"play"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 200), st.floats(0.05, 0.95), st.integers(0, 2**32 - 1))
+def test_sums_agree_with_scikit_learn(n: int, threshold: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p, y = rng.random(n), rng.random(n) < 0.4
+    found = head_metrics(p, y, threshold=threshold)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        y, p >= threshold, average="binary", zero_division=0.0
+    )
+    assert (found.precision, found.recall, found.f1) == pytest.approx((precision, recall, f1))
+    assert found.accuracy == pytest.approx(metrics.accuracy_score(y, p >= threshold))
+    assert found.log_loss == pytest.approx(metrics.log_loss(y, p, labels=[False, True]))
+
+
+def test_sums_of_parts_are_the_sums_of_the_whole() -> None:
+    y = Y > 0.5
+    parts = [slice(0, 2), slice(2, 5)]
+    whole = metrics_from_sums(confusion_counts(P, y, 0.5), log_loss_sum(P, y), reliability_bins(P, y))
+    added = metrics_from_sums(
+        sum(confusion_counts(P[part], y[part], 0.5) for part in parts),
+        sum(log_loss_sum(P[part], y[part]) for part in parts),
+        reliability_bins(P, y),
+    )
+    assert confusion_counts(P, y, 0.5).tolist() == [1, 1, 1, 2]
+    assert added.log_loss == pytest.approx(whole.log_loss)
+    assert added.model_dump(exclude={"log_loss"}) == whole.model_dump(exclude={"log_loss"})
