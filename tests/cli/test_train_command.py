@@ -66,11 +66,14 @@ def test_a_file_of_settings_gives_way_to_set(
     ("arguments", "message"),
     [
         (["--set", "nonsense"], "--set: 'nonsense' is no assignment. Write key=value"),
-        (["--set", "nonsense=1"], "setting nonsense: "),
-        (["--set", "tune_trials=-1"], "setting tune_trials: Input should be greater than or equal to 0"),
+        (["--set", "nonsense=1"], "setting nonsense: there is no such setting. Settings are seed, "),
+        (
+            ["--set", "tune_trials=-1"],
+            "setting tune_trials: Input should be greater than or equal to 0, not -1",
+        ),
         (["--set", "tune_trials=many"], "setting tune_trials: Input should be a valid integer"),
         (["--set", "seed=1", "--set", "seed.x=3"], "--set seed.x=3: 'seed' is no table of settings"),
-        (["--set", 'retrievers=["no-such"]'], "there is no retriever 'no-such'. Known are ials, "),
+        (["--set", 'retrievers=["no-such"]'], "there is no retriever 'no-such'. Known are popularity, "),
         (["--config", "no-such.toml"], "no-such.toml: cannot be read as TOML "),
         (["--name", "a/b"], "'a/b' is not a valid version name"),
     ],

@@ -39,7 +39,6 @@ class Range:
     low: float
     high: float
     log: bool = False
-    integer: bool = False
 
 
 SearchSpace: TypeAlias = Mapping[str, Choice | Range]

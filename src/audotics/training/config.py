@@ -109,7 +109,7 @@ def read_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise BadInputError.in_setting(error, known=TrainConfig.model_fields) from error
+        raise BadInputError.in_setting(error, "setting ", TrainConfig.model_fields) from error
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:

@@ -95,6 +95,4 @@ def _hits(best: IndexArray, played: pl.DataFrame, n_tracks: int) -> FloatArray:
 def _suggest(trial: optuna.Trial, name: str, where: Choice | Range) -> Any:
     if isinstance(where, Choice):
         return trial.suggest_categorical(name, where.values)
-    if where.integer:
-        return trial.suggest_int(name, int(where.low), int(where.high), log=where.log)
     return trial.suggest_float(name, where.low, where.high, log=where.log)
