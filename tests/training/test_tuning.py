@@ -3,13 +3,15 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import polars as pl
 import pytest
 
+from audotics.data.interactions import Interactions
 from audotics.ranking.quality import validation_ndcg
 from audotics.retrieval.names import new_retriever, retriever_class
 from audotics.retrieval.protocol import Choice
 from audotics.training.fold import Fold
-from audotics.training.tuning import TUNING_CUTOFF, ndcg_on, tune
+from audotics.training.tuning import TUNING_CUTOFF, ndcg_on, tune, useful_settings
 
 
 def test_the_defaults_are_tried_first_and_the_best_is_found(fold: Fold) -> None:
@@ -53,3 +55,20 @@ def test_quality_equals_a_plain_computation(fold: Fold) -> None:
     labels[played["row"].to_numpy(), played["track_index"].to_numpy()] = 1
     expected = validation_ndcg(scores, labels, TUNING_CUTOFF)
     assert ndcg_on(retriever, fold) == pytest.approx(expected, abs=1e-6)
+
+
+def test_settings_that_cannot_matter_are_not_searched() -> None:
+    space = retriever_class("rp3beta").space
+    unordered = Interactions.from_events(
+        pl.DataFrame({"user_index": [0, 0], "track_index": [0, 1], "plays": [1.0, 1.0], "at": [0, 0]}),
+        1,
+        2,
+        ordered=False,
+    )
+    assert set(space) - set(useful_settings(space, unordered)) == {
+        "half_life",
+        "play_strength",
+        "history_strength",
+    }
+    ordered = Interactions.from_histories([[0, 1, 1]], n_tracks=2)
+    assert useful_settings(space, ordered) == dict(space)

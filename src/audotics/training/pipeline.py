@@ -28,7 +28,7 @@ from audotics.training.fold import CONTEXT_SHARE, Fold, hide
 from audotics.training.judging import judge
 from audotics.training.lists import answer_counts, available_heads, joined, ranking_examples
 from audotics.training.rankers import RankerFactory
-from audotics.training.tuning import Trial, tune
+from audotics.training.tuning import Trial, tune, useful_settings
 
 Settings = dict[str, dict[str, Any]]
 
@@ -182,7 +182,7 @@ class TrainingPipeline:
             with self.progress.stage(f"tune {name}"):
                 trials[name] = tune(
                     partial(new_retriever, name),
-                    retriever_class(name).space,
+                    useful_settings(retriever_class(name).space, teaching.visible.interactions),
                     few,
                     n_trials=config.tune_trials,
                     seconds=share,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 import optuna
 import polars as pl
 
+from audotics.data.interactions import Interactions
 from audotics.domain import FloatArray, IndexArray
 from audotics.ranking.quality import validation_ndcg
 from audotics.recommender.candidates import best_of
-from audotics.retrieval.protocol import Choice, Range, Retriever
+from audotics.retrieval.protocol import Choice, Range, Retriever, SearchSpace
 from audotics.training.fold import Fold
 
 TUNING_CUTOFF = 20
@@ -30,9 +31,17 @@ class Trial:
     seconds: float
 
 
+def useful_settings(space: SearchSpace, interactions: Interactions) -> SearchSpace:
+    """The settings that can matter: without order nothing fades, without counts no play weighs more."""
+    idle = set() if interactions.ordered else {"half_life"}
+    if interactions.n_pairs and (interactions.plays == interactions.plays[0]).all():
+        idle |= {"play_strength", "history_strength"}
+    return {name: where for name, where in space.items() if name not in idle}
+
+
 def tune(
     build: Callable[[dict[str, Any]], Retriever],
-    space: Mapping[str, Choice | Range],
+    space: SearchSpace,
     fold: Fold,
     *,
     n_trials: int,
