@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -22,8 +22,11 @@ CONTEXT_SHARE = 0.5
 """Share of the teaching queries that come with time, device and country: live ones do, batches do not."""
 
 
-class Roles(NamedTuple):
-    """Rows of the listeners with hidden events, each with one part in the training; disjoint.
+RoleT = TypeVar("RoleT")
+
+
+class Roles(NamedTuple, Generic[RoleT]):
+    """The same thing (rows, queries, lists) for the listeners of each role; no listener has two roles.
 
     Args:
         teach: Tuning of retrievers and fitting of rankers.
@@ -32,10 +35,10 @@ class Roles(NamedTuple):
         judge: Nothing; they only measure the result.
     """
 
-    teach: IndexArray
-    stop: IndexArray
-    choose: IndexArray
-    judge: IndexArray
+    teach: RoleT
+    stop: RoleT
+    choose: RoleT
+    judge: RoleT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,12 @@ class Fold:
             self.include_heard,
         )
 
-    def roles(self, seed: int, most: int) -> Roles:
+    def roles(self, seed: int, most: int) -> Roles[IndexArray]:
         """The listeners' parts, drawn by the seed; beyond ``most`` listeners the others have none."""
         order = np.random.default_rng(seed).permutation(self.batch.size)[:most].astype(np.int32)
         ends = np.floor(np.cumsum(ROLE_SHARES) * len(order) + 1e-9).astype(int)
-        return Roles(*np.split(order, ends[:-1]))
+        teach, stop, choose, judge = np.split(order, ends[:-1])
+        return Roles(teach, stop, choose, judge)
 
     def without_context(self, share: float, seed: int) -> Fold:
         """The same queries, a random share of them at no particular time, device or country."""

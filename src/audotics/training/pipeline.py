@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -24,17 +24,15 @@ from audotics.retrieval.protocol import Retriever
 from audotics.telemetry import Progress
 from audotics.training.config import TrainConfig
 from audotics.training.contest import Standing, hold_contest
-from audotics.training.fold import CONTEXT_SHARE, Fold, hide
+from audotics.training.fold import CONTEXT_SHARE, Fold, Roles, hide
 from audotics.training.judging import judge
 from audotics.training.lists import answer_counts, available_heads, joined, ranking_examples
 from audotics.training.rankers import RankerFactory
 from audotics.training.tuning import Trial, tune, useful_settings
 
-Settings = dict[str, dict[str, Any]]
+TunedSettings = dict[str, dict[str, Any]]
 
 FAVOURITES = "favourites"
-
-PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Trained:
     Args:
         recommender: Fitted on everything.
         config: The settings of the run.
-        tuned: Settings in force that differ from the defaults, by retriever name.
+        tuned: TunedSettings in force that differ from the defaults, by retriever name.
         trials: What tuning tried, by retriever name.
         standings: The contest of the rankers.
         report: The evaluation on the judging listeners, by models that had not seen their hidden events.
@@ -55,22 +53,13 @@ class Trained:
 
     recommender: Recommender
     config: TrainConfig
-    tuned: Settings
+    tuned: TunedSettings
     trials: dict[str, list[Trial]]
     standings: list[Standing]
     report: EvaluationReport
     holdout: str
     left_out: dict[str, str]
     track_processor: DataProcessor
-
-
-class _Parts(NamedTuple, Generic[PartT]):
-    """The same thing for the listeners of each role."""
-
-    teach: PartT
-    stop: PartT
-    choose: PartT
-    judge: PartT
 
 
 class TrainingPipeline:
@@ -81,7 +70,7 @@ class TrainingPipeline:
     everything is fitted again on all events with the settings found.
 
     Args:
-        config: Settings of the run.
+        config: TunedSettings of the run.
         progress: Who is told of the stages.
     """
 
@@ -105,7 +94,7 @@ class TrainingPipeline:
         with self.progress.stage("collect candidate lists"):
             assembler = self._scaled_assembler(fold.visible, visible, asked.teach)
             heads = available_heads(fold.hidden)
-            lists = _Parts(*(ranking_examples(part, visible, assembler, heads) for part in asked))
+            lists = Roles(*(ranking_examples(part, visible, assembler, heads) for part in asked))
         factory = RankerFactory(self.config, self._world(fold))
         rankers = factory.fit_all(lists.teach, lists.stop, self.progress)
         winner, standings = hold_contest(rankers, lists.choose, answer_counts(asked.choose))
@@ -127,15 +116,15 @@ class TrainingPipeline:
             track_processor=self.track_processor,
         )
 
-    def _parts(self, fold: Fold) -> _Parts[Fold]:
+    def _parts(self, fold: Fold) -> Roles[Fold]:
         config = self.config
         roles = fold.roles(config.seed, config.hide_from)
         teach, stop, choose, judge = (fold.take(rows) for rows in roles)
         # Rankers learn both kinds of query; they are chosen and judged as lists are asked for offline.
-        told = 1 - CONTEXT_SHARE
-        return _Parts(
-            teach.without_context(told, config.seed),
-            stop.without_context(told, config.seed),
+        untold = 1 - CONTEXT_SHARE
+        return Roles(
+            teach.without_context(untold, config.seed),
+            stop.without_context(untold, config.seed),
             choose.without_context(1.0, config.seed),
             judge.without_context(1.0, config.seed),
         )
@@ -166,12 +155,12 @@ class TrainingPipeline:
         useful = [name for name in RETRIEVER_NAMES if name != FAVOURITES or self.config.include_heard]
         return [name for name in useful if retriever_class(name).applies_to(corpus)]
 
-    def _tune(self, teaching: Fold) -> tuple[dict[str, list[Trial]], Settings]:
+    def _tune(self, teaching: Fold) -> tuple[dict[str, list[Trial]], TunedSettings]:
         config = self.config
         few = teaching.take(np.arange(min(config.tune_listeners, teaching.batch.size), dtype=np.int32))
         names = self._retriever_names(teaching.visible)
         trials: dict[str, list[Trial]] = {}
-        tuned: Settings = {}
+        tuned: TunedSettings = {}
         deadline = time.monotonic() + config.tune_seconds
         for number, name in enumerate(names):
             if name in config.settings:
@@ -191,7 +180,7 @@ class TrainingPipeline:
             tuned[name] = max(trials[name], key=lambda trial: trial.ndcg).settings
         return trials, tuned
 
-    def _fitted(self, corpus: Corpus, tuned: Settings) -> list[Retriever]:
+    def _fitted(self, corpus: Corpus, tuned: TunedSettings) -> list[Retriever]:
         return [new_retriever(name, settings).fit(corpus) for name, settings in tuned.items()]
 
     def _scaled_assembler(
@@ -209,7 +198,7 @@ class TrainingPipeline:
         return RankingWorld(fold.corpus.n_users, content, fold.visible.interactions)
 
     def _final(
-        self, corpus: Corpus, assembler: FeatureAssembler, tuned: Settings, ranker: Ranker
+        self, corpus: Corpus, assembler: FeatureAssembler, tuned: TunedSettings, ranker: Ranker
     ) -> Recommender:
         generator = CandidateGenerator(self._fitted(corpus, tuned), self.config.per_retriever)
         return Recommender(
