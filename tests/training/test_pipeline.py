@@ -212,3 +212,10 @@ def test_seeds_reach_the_rankers() -> None:
     world = RankingWorld(10, np.zeros((5, 0), np.float32))
     factory = RankerFactory(TrainConfig(seed=5, rankers=("linear", "boosted")), world)
     assert factory.new("linear").seed == factory.new("boosted").seed == 5  # type: ignore[attr-defined]
+
+
+def test_no_single_retriever_serves_heard_and_unheard_tracks() -> None:
+    world = RankingWorld(10, np.zeros((5, 0), np.float32))
+    for include_heard, expected in ((False, ("single", "mean")), (True, ("mean",))):
+        config = TrainConfig(rankers=("single", "mean"), include_heard=include_heard)
+        assert RankerFactory(config, world).names == expected

@@ -32,6 +32,9 @@ class RankerFactory:
     def __init__(self, config: TrainConfig, world: RankingWorld) -> None:
         wanted = tuple(name for name in RANKER_NAMES if name in config.rankers)
         self.left_out: dict[str, str] = {}
+        if config.include_heard and wanted != ("single",):
+            # The best one there knows the listener's favourites and nothing of unheard tracks.
+            self.left_out |= dict.fromkeys({"single"} & set(wanted), "heard and unheard tracks need several")
         if "deep" in wanted and find_spec("tensorflow") is None:
             self.left_out["deep"] = "TensorFlow is not installed (pip install 'audotics[tensorflow]')"
         self.names = tuple(name for name in wanted if name not in self.left_out)
