@@ -43,7 +43,8 @@ def test_json_is_all_there_is_on_stdout(audotics: Audotics, workplace: Workplace
     assert told.code == 0
     found = json.loads(told.out)
     assert found["version"] == Registry(models).resolve("champion")
-    assert [ranker["name"] for ranker in found["rankers"]] == ["single", "mean", "linear"]
+    assert [ranker["name"] for ranker in found["rankers"]] == ["mean", "linear"]
+    assert list(found["left_out"]) == ["single"]
     assert found["report"]["test"]["task"] == "include_heard"
     assert "fit everything on all events: " in told.err
 
