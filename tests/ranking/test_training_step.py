@@ -6,10 +6,10 @@ from contract.ranking_lists import WEIGHTS, linear_examples
 
 tf = pytest.importorskip("tensorflow")
 
+from audotics.lazy_adam import LazyAdam  # noqa: E402
 from audotics.ranking.feeding import ListFeed, class_balance  # noqa: E402
 from audotics.ranking.fitting import shape_of  # noqa: E402
 from audotics.ranking.model import DeepRecommender  # noqa: E402
-from audotics.ranking.optimizer import LazyAdam  # noqa: E402
 from audotics.ranking.training_loop import TrainingHistory, TrainStep, traced_scorer  # noqa: E402
 
 EXAMPLES = linear_examples(seed=1, n_lists=64)

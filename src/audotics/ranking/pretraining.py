@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from audotics.data.interactions import Interactions
 from audotics.domain import FloatArray, IndexArray
+from audotics.lazy_adam import LazyAdam
 from audotics.ranking.config import ModelConfig
 from audotics.ranking.model import DeepRecommender
-from audotics.ranking.optimizer import LazyAdam
 
 _NEVER = -1e9
 _VALIDATION_SHARE = 0.05

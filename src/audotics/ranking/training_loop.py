@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from audotics.domain import FloatArray
+from audotics.lazy_adam import LazyAdam
 from audotics.ranking.batches import Scorer, head_logits
 from audotics.ranking.config import ModelConfig
 from audotics.ranking.export import input_signature
 from audotics.ranking.feeding import ListFeed, class_balance
 from audotics.ranking.losses import listwise_softmax, masked_cross_entropy
 from audotics.ranking.model import DeepRecommender, TensorMap
-from audotics.ranking.optimizer import LazyAdam
 from audotics.ranking.protocol import RankingExamples
 from audotics.ranking.quality import mean_ndcg
 

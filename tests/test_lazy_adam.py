@@ -4,7 +4,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402
 
-from audotics.ranking.optimizer import LazyAdam  # noqa: E402
+from audotics.lazy_adam import LazyAdam  # noqa: E402
 
 RATE, B1, B2, EPSILON = 0.01, 0.9, 0.999, 1e-7
 
