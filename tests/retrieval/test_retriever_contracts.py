@@ -3,14 +3,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever
+from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever, retriever_class
 from contract.retriever_contract import RetrieverContract, Settings, everyone, planted_corpus
+
+QUICK: dict[str, Settings] = {
+    "ials": {"rank": 4},
+    "sequence": {"dim": 8, "max_steps": 60, "learning_rate": 0.02},
+}
+"""Settings for checks in which quality does not matter much."""
 
 
 class TestIALSContract(RetrieverContract):
@@ -53,6 +60,14 @@ class TestContentContract(RetrieverContract):
     least_in_genre = 0.9
 
 
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="fitting needs TensorFlow")
+class TestSequenceContract(RetrieverContract):
+    name = "sequence"
+    settings: ClassVar[Settings] = QUICK["sequence"]
+    # One history is multiplied in another order than a whole block's.
+    tolerance = 1e-4
+
+
 def test_every_retriever_has_a_contract() -> None:
     checked = {kind.name for kind in RetrieverContract.__subclasses__()}
     assert checked == set(RETRIEVER_NAMES)
@@ -83,7 +98,9 @@ print(json.dumps(sorted(unwanted & set(sys.modules))))
 def test_loading_and_scoring_need_only_numpy_and_sparse_matrices(tmp_path: Path) -> None:
     corpus = planted_corpus()
     for name in RETRIEVER_NAMES:
-        fitted = new_retriever(name, {"rank": 4} if name == "ials" else {}).fit(corpus)
+        if not retriever_class(name).applies_to(corpus):
+            continue
+        fitted = new_retriever(name, QUICK.get(name, {})).fit(corpus)
         home = tmp_path / name
         home.mkdir()
         (home / "config.json").write_text(json.dumps(fitted.config.model_dump(mode="json")))

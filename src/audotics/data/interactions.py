@@ -82,6 +82,17 @@ class Interactions:
             indptr, self.track_index[take], self.plays[take], self.last_at[take], self.n_tracks, self.ordered
         )
 
+    def where(self, kept: npt.NDArray[np.bool_]) -> Interactions:
+        """The same rows with only the pairs marked in ``kept [n_pairs]``."""
+        return Interactions(
+            np.concatenate([[0], np.cumsum(kept)])[self.indptr].astype(np.int64),
+            self.track_index[kept],
+            self.plays[kept],
+            self.last_at[kept],
+            self.n_tracks,
+            self.ordered,
+        )
+
     def replaced(self, places: Sequence[int], others: Interactions) -> Interactions:
         """The same rows, with row ``places[i]`` replaced by row ``i`` of ``others``."""
         both = Interactions(

@@ -16,10 +16,12 @@ _RETRIEVERS = {
     "favourites": ("audotics.retrieval.favourites", "Favourites"),
     "content": ("audotics.retrieval.content", "ContentKNN"),
     "item-knn": ("audotics.retrieval.item_knn", "ItemKNN"),
+    "user-knn": ("audotics.retrieval.user_knn", "UserKNN"),
     "rp3beta": ("audotics.retrieval.rp3beta", "RP3Beta"),
     "transitions": ("audotics.retrieval.transitions", "Transitions"),
     "ials": ("audotics.retrieval.ials", "IALS"),
     "ease": ("audotics.retrieval.ease", "EASE"),
+    "sequence": ("audotics.retrieval.sequence", "SequenceEncoder"),
 }
 
 RETRIEVER_NAMES = tuple(_RETRIEVERS)

@@ -1,0 +1,156 @@
+"""What comes after the last tracks of a history, by self-attention over them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from audotics.data.corpus import Corpus
+from audotics.data.interactions import Interactions
+from audotics.data.queries import QueryBatch
+from audotics.domain import FloatArray, IndexArray, TimeArray
+from audotics.errors import MissingExtraError
+from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
+from audotics.retrieval.sequence_encoder import encode
+from audotics.retrieval.sequence_inputs import recent_sequences
+
+LEAST_PAIRS = 1000
+"""With fewer listener-track pairs there is no order to learn."""
+
+_ASKED_ABOUT = 3
+"""History tracks that are tried as the cause of a score, those most like the track."""
+_LEAST_FALL = 1e-3
+"""A smaller change of the score may be rounding, and is no cause."""
+
+
+class SequenceConfig(RetrieverConfig):
+    """Settings of `SequenceEncoder`."""
+
+    dim: int = Field(64, ge=2, le=1024)
+    """Length of the vectors of tracks."""
+    n_blocks: int = Field(1, ge=1, le=4)
+    """Blocks of attention."""
+    n_heads: int = Field(2, ge=1)
+    """Heads of each block; a divisor of ``dim``."""
+    length: int = Field(50, ge=1, le=1000)
+    """Tracks at the end of a history that are read."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of every layer's outputs that training leaves out."""
+    id_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of the tracks of a step that are known by their content alone, as new ones are."""
+    n_negatives: int = Field(1024, ge=1)
+    """Tracks that the right one is told from in each step; all of them where there are no more."""
+    batch_size: int = Field(64, ge=1)
+    """Windows of histories in a step."""
+    n_epochs: int = Field(30, ge=1)
+    """Most passes over the histories."""
+    max_steps: int = Field(1500, ge=1)
+    """Most steps: what bounds the time on large data."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Highest rate of Adam."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Fixes starting weights, windows, negatives and noise."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.dim % self.n_heads:
+            raise ValueError("n_heads must divide dim")
+        return self
+
+
+class SequenceEncoder(LearnedRetriever[SequenceConfig]):
+    """Inner product of the encoded history with each track's vector.
+
+    The last tracks of a history and the pauses between them pass through blocks of causal self-attention,
+    trained so that every place tells the track that came next. A track's vector comes from its id and its
+    content; one that nobody has played has the vector that its content alone gives.
+
+    Fitting needs TensorFlow; scoring is numpy.
+
+    Sources: Kang and McAuley, "Self-Attentive Sequential Recommendation" (2018); Klenitskiy and Vasilev,
+    "Turning Dross Into Gold Loss" (2023), on the softmax over many negatives; Yi et al., "Sampling-Bias-
+    Corrected Neural Modeling" (2019).
+    """
+
+    name: ClassVar[str] = "sequence"
+    config_type: ClassVar[type[RetrieverConfig]] = SequenceConfig
+    space: ClassVar[SearchSpace] = {
+        "dropout": Choice((0.2, 0.4)),
+        "learning_rate": Choice((1e-3, 2e-3, 5e-3)),
+    }
+
+    @classmethod
+    def applies_to(cls, corpus: Corpus) -> bool:
+        """Whether order is known, there is enough of it, and TensorFlow is installed."""
+        interactions = corpus.interactions
+        return (
+            interactions.ordered
+            and interactions.n_pairs >= LEAST_PAIRS
+            and find_spec("tensorflow") is not None
+        )
+
+    def learn(self, corpus: Corpus) -> Arrays:
+        """Train the encoder and the track tower.
+
+        Raises:
+            MissingExtraError: TensorFlow is not installed.
+        """
+        if find_spec("tensorflow") is None:
+            raise MissingExtraError("the sequence retriever", "tensorflow")
+        # Learning only: loading and scoring a stored retriever must not need this library.
+        from audotics.retrieval.sequence_training import train
+
+        return train(self.config, corpus)
+
+    def score(self, batch: QueryBatch) -> FloatArray:
+        """Scores ``[batch, n_tracks]``; all 0 for an empty history or one of unknown order."""
+        scores: FloatArray = self._encoded(batch.histories, batch.at) @ self.arrays()["track_vectors"].T
+        return scores
+
+    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        """The history track without which the score would fall most, of those most like the track.
+
+        Attention weights are no contributions: so the history is encoded again without each of them.
+        """
+        histories = _ends(batch.histories, self.config.length + 1)
+        vectors = self.arrays()["track_vectors"]
+        wanted = vectors[track_index]
+        since = histories.tracks_since
+        read = since < self.config.length
+        likeness = np.sum(vectors[histories.track_index] * wanted[histories.row_index], axis=1)
+        order = np.lexsort((-np.where(read, likeness, -np.inf), histories.row_index))
+        tried = order[(np.arange(histories.n_pairs) - histories.indptr[histories.row_index]) < _ASKED_ABOUT]
+        tried = tried[read[tried]]
+        row = histories.row_index[tried]
+        scores = np.sum(self._encoded(histories, batch.at) * wanted, axis=1)
+        shorter = np.sum(self._encoded(_without_one(histories, tried), batch.at[row]) * wanted[row], axis=1)
+        shares = np.zeros(histories.n_pairs, np.float32)
+        falls = scores[row] - shorter
+        shares[tried] = np.where(falls > _LEAST_FALL, falls, 0.0)
+        return strongest_track(histories, shares, track_index)
+
+    def _encoded(self, histories: Interactions, asked_at: TimeArray) -> FloatArray:
+        """What each history asks for ``[n, dim]``; 0 where its order is unknown."""
+        arrays = self.arrays()
+        if not histories.ordered:
+            return np.zeros((histories.n_rows, arrays["norm"].shape[1]), np.float32)
+        return encode(arrays, recent_sequences(histories, asked_at, self.config.length))
+
+
+def _ends(histories: Interactions, n: int) -> Interactions:
+    """The last ``n`` tracks of each history."""
+    return histories.where(histories.tracks_since < n)
+
+
+def _without_one(histories: Interactions, pairs: TimeArray) -> Interactions:
+    """For each pair ``[n]`` its history without it."""
+    rows = histories.row_index[pairs]
+    repeated = histories.rows(rows)
+    gone = repeated.indptr[:-1] + pairs - histories.indptr[rows]
+    kept = np.ones(repeated.n_pairs, np.bool_)
+    kept[gone] = False
+    return repeated.where(kept)
