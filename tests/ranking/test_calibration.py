@@ -36,6 +36,21 @@ def test_mean_probability_is_the_mean_outcome_whatever_the_scale(seed, scale, sh
     assert np.mean(sigmoid(slope * scores + intercept)) == pytest.approx(happened.mean(), abs=0.01)
 
 
+@given(st.integers(0, 10_000), st.floats(-3, 3))
+def test_a_higher_score_never_gets_a_lower_probability(seed, strength):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=100)
+    slope, _ = fit_sigmoid(scores, rng.random(100) < sigmoid(strength * scores))
+    assert slope >= 0
+
+
+def test_scores_that_order_the_wrong_way_round_tell_the_mean():
+    happened = np.array([True] * 5 + [False] * 15)
+    slope, intercept = fit_sigmoid(np.arange(20.0), happened)
+    assert slope == 0
+    assert sigmoid(np.array(intercept)) == pytest.approx(happened.mean(), abs=0.05)
+
+
 def test_separable_scores_stay_finite():
     slope, intercept = fit_sigmoid(np.array([-1.0, -0.5, 0.5, 1.0]), np.array([False, False, True, True]))
     assert np.isfinite([slope, intercept]).all()

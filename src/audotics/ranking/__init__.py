@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from audotics.ranking.boosted import BoostedRanker as BoostedRanker
     from audotics.ranking.config import ModelConfig as ModelConfig
     from audotics.ranking.deep import DeepRanker as DeepRanker
+    from audotics.ranking.head_weights import SURFACES as SURFACES
+    from audotics.ranking.head_weights import surface_weights as surface_weights
+    from audotics.ranking.head_weights import weighted_by_heads as weighted_by_heads
+    from audotics.ranking.heads import HeadModel as HeadModel
     from audotics.ranking.linear import LinearRanker as LinearRanker
     from audotics.ranking.logistic import LogisticRanker as LogisticRanker
     from audotics.ranking.mean import MeanRanker as MeanRanker
@@ -31,6 +35,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "DeepRanker": "deep",
         "DeepRecommender": "model",
         "HEADS": "protocol",
+        "HeadModel": "heads",
         "LinearRanker": "linear",
         "LogisticRanker": "logistic",
         "MeanRanker": "mean",
@@ -38,7 +43,10 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Ranker": "protocol",
         "RankingExamples": "protocol",
         "RankingInputs": "protocol",
+        "SURFACES": "head_weights",
         "SingleRanker": "single",
+        "surface_weights": "head_weights",
         "validation_ndcg": "quality",
+        "weighted_by_heads": "head_weights",
     },
 )

@@ -17,6 +17,9 @@ def fit_sigmoid(scores: npt.NDArray[np.floating], happened: BoolArray) -> tuple[
     Targets are ``(n1 + 1) / (n1 + 2)`` and ``1 / (n0 + 2)`` instead of 1 and 0, which keeps the fit
     finite where scores separate the classes (Platt 1999). Newton's method with halved steps.
 
+    A higher score never gets a lower probability: where the scores order the outcomes the wrong way
+    round, the slope is 0 and everything gets the mean.
+
     Args:
         scores: ``[n]``, finite.
         happened: ``[n]``.
@@ -30,7 +33,8 @@ def fit_sigmoid(scores: npt.NDArray[np.floating], happened: BoolArray) -> tuple[
         return 1.0, 0.0
     target = np.where(happened, (n_true + 1) / (n_true + 2), 1 / (n_false + 2))
     design = np.stack([scores.astype(np.float64), np.ones(len(scores))], axis=1)
-    found = np.array([0.0, np.log((n_true + 1) / (n_false + 1))])
+    found = np.array([0.0, np.log(target.mean() / (1 - target.mean()))])
+    prior = float(found[1])
     for _ in range(_STEPS):
         probability = sigmoid(design @ found)
         gradient = design.T @ (probability - target)
@@ -42,7 +46,7 @@ def fit_sigmoid(scores: npt.NDArray[np.floating], happened: BoolArray) -> tuple[
         found -= size * step
         if np.abs(size * step).max() < 1e-8:
             break
-    return float(found[0]), float(found[1])
+    return (float(found[0]), float(found[1])) if found[0] > 0 else (0.0, prior)
 
 
 def sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
