@@ -12,7 +12,8 @@ from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.domain import PADDING, Context, Mode, Query
 from audotics.errors import BadInputError
 from audotics.recommender.candidates import Allowed
-from audotics.recommender.recommender import Recommender, best_candidates
+from audotics.recommender.filling import best_candidates
+from audotics.recommender.recommender import Recommender
 from contract.planted import genre_of
 
 

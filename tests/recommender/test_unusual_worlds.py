@@ -211,7 +211,7 @@ def test_a_catalogue_of_tracks_that_nobody_played_can_be_recommended() -> None:
     corpus = of_pairs(("u", "old"), ("v", "old"), ("v", "other"), tracks=tracks)
     (slate,) = recommender_of(corpus, ("content",)).recommend([Query("u", k=1)])
     assert slate.track_ids == ("new",)
-    assert slate.reasons[0] in {"more Ann", "more dub"}
+    assert slate.reasons[0] in {"new from Ann", "more dub"}
 
 
 def test_terms_are_named_as_the_reason(by_content: Recommender) -> None:
@@ -221,8 +221,12 @@ def test_terms_are_named_as_the_reason(by_content: Recommender) -> None:
     for slate in slates:
         heard = heard_by(by_content, slate.user_id or "")
         for track, reason in zip(slate.track_ids, slate.reasons, strict=True):
-            assert reason in {f"more {genres[track]}", f"more {artists[track]}"}
-            term = reason.removeprefix("more ")
+            assert reason in {
+                f"more {genres[track]}",
+                f"more from {artists[track]}",
+                f"new from {artists[track]}",
+            }
+            term = reason.removeprefix("more ").removeprefix("new ").removeprefix("from ")
             assert term in {genres[one] for one in heard} | {artists[one] for one in heard}
 
 

@@ -72,7 +72,9 @@ class CandidateGenerator:
         self.retrievers = tuple(retrievers)
         self.per_retriever = per_retriever
 
-    def generate(self, batch: QueryBatch, allowed: Allowed, k: int = 0) -> Candidates:
+    def generate(
+        self, batch: QueryBatch, allowed: Allowed, k: int = 0, also: IndexArray | None = None
+    ) -> Candidates:
         """Candidates for one block of queries (memory: batch x n_tracks x n_retrievers floats).
 
         Args:
@@ -80,6 +82,7 @@ class CandidateGenerator:
             allowed: What may be proposed.
             k: Length of the slate wanted. Where it is more than ``per_retriever``, retrievers propose
                 as many; ranks still end at ``per_retriever``, as rankers learned them.
+            also: ``[batch, n]``, padded with -1: tracks that are candidates, too, where they are allowed.
         """
         forbidden = allowed.mask(batch)
         depth = min(self.per_retriever, batch.histories.n_tracks)
@@ -90,7 +93,8 @@ class CandidateGenerator:
             scores[forbidden] = -np.inf
             lists.append(top_k(scores, max(self.per_retriever, k)))
             scored.append(scores)
-        track_index = union(np.concatenate(lists, axis=1))
+        given = [] if also is None else [_allowed_only(also, forbidden)]
+        track_index = union(np.concatenate([*lists, *given], axis=1))
         safe = np.maximum(track_index, 0)
         present = track_index != PADDING
         values = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in scored], axis=2)
@@ -122,6 +126,11 @@ def union(lists: IndexArray) -> IndexArray:
     distinct = ordered[:, :width]
     distinct[distinct == np.iinfo(np.int32).max] = PADDING
     return distinct
+
+
+def _allowed_only(track_index: IndexArray, forbidden: BoolArray) -> IndexArray:
+    barred = np.take_along_axis(forbidden, np.maximum(track_index, 0), axis=1)
+    return np.where(barred, PADDING, track_index).astype(np.int32)
 
 
 def _ranks(best: IndexArray, wanted: IndexArray, n_tracks: int) -> FloatArray:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from audotics.data.queries import QueryBatch
-from audotics.domain import PADDING, IndexArray
+from audotics.data.interactions import Interactions
+from audotics.data.queries import NO_TIME, QueryBatch
+from audotics.domain import PADDING, BoolArray, IndexArray
+from audotics.features.catalogue import artist_keys, owner_codes, release_times, text_column
 from audotics.retrieval.protocol import Evidence, Explanation, Retriever
+
+DRAWN = "something different to try"
+"""Why exploration shows a track: nothing raised its score."""
+
+CO_LISTENING = frozenset({"item-knn", "rp3beta"})
+"""Retrievers that raise a track only where listeners of the cause have played it, too."""
+
+RECENT_DAYS = 90
+"""A track is called new for so long after its release."""
+
+_US_PER_DAY = 86_400_000_000
 
 
 class Explainer:
@@ -17,40 +31,132 @@ class Explainer:
 
     Args:
         retrievers: In the order that ``source`` numbers them.
-        track_table: Catalogue in index order, for names.
+        track_table: Catalogue in index order, for names, artists and release dates.
+        listeners: ``[n_tracks]``: how many listeners each track has; None if that is not known.
     """
 
-    def __init__(self, retrievers: Sequence[Retriever], track_table: pl.DataFrame) -> None:
+    def __init__(
+        self, retrievers: Sequence[Retriever], track_table: pl.DataFrame, listeners: IndexArray | None = None
+    ) -> None:
         self._retrievers = retrievers
+        self._table = track_table
+        self._listeners = listeners
         self._names = track_names(track_table)
 
     def phrases(self, batch: QueryBatch, track_index: IndexArray, source: IndexArray) -> list[list[str]]:
         """A phrase for each shown track ``[batch][<= k]``; padding is left out."""
-        rows, columns = np.nonzero(track_index != PADDING)
+        rows, columns = (axis.astype(np.int32) for axis in np.nonzero(track_index != PADDING))
         flat_tracks, flat_sources = track_index[rows, columns], source[rows, columns]
         found: list[Explanation | None] = [None] * len(rows)
         for number, retriever in enumerate(self._retrievers):
             mine = np.flatnonzero(flat_sources == number)
             if len(mine):
                 asked = batch.take(rows[mine])
-                for place, explanation in zip(mine, retriever.explain(asked, flat_tracks[mine]), strict=True):
+                explanations = retriever.explain(asked, flat_tracks[mine])
+                for place, explanation in zip(mine.tolist(), explanations, strict=True):
                     found[place] = explanation
+        causes = np.array([PADDING if one is None else one.cause for one in found], dtype=np.int32)
+        is_new = self._is_new(flat_tracks, batch.at[rows]).tolist()
+        by_played = self._n_by_artist(batch.histories, rows, flat_tracks).tolist()
+        by_cause = self._n_by_artist(batch.histories, rows, causes).tolist()
         result: list[list[str]] = [[] for _ in range(batch.size)]
-        for row, explanation in zip(rows.tolist(), found, strict=True):
-            result[row].append(self._phrase(explanation, is_listener=bool(batch.user_index[row] >= 0)))
+        for place, row in enumerate(rows.tolist()):
+            result[row].append(
+                self._phrase(
+                    found[place],
+                    track=int(flat_tracks[place]),
+                    retriever=self._retrievers[flat_sources[place]].name,
+                    is_listener=bool(batch.user_index[row] >= 0),
+                    is_new=is_new[place],
+                    n_by_artist=(by_played[place], by_cause[place]),
+                )
+            )
         return result
 
-    def _phrase(self, explanation: Explanation | None, *, is_listener: bool) -> str:
+    def _phrase(
+        self,
+        explanation: Explanation | None,
+        *,
+        track: int,
+        retriever: str,
+        is_listener: bool,
+        is_new: bool,
+        n_by_artist: tuple[int, int],
+    ) -> str:
+        """The phrase for one track.
+
+        Args:
+            explanation: What raised it.
+            track: Its index.
+            retriever: Whose explanation it is.
+            is_listener: Whether the history is that of a listener.
+            is_new: Whether it came out lately or nobody has played it.
+            n_by_artist: Tracks of the history by its artist, and by the cause's artist.
+        """
         if explanation is None:
             return "something new to try"
         if explanation.evidence is Evidence.POPULAR:
             return "popular with many listeners"
         if explanation.evidence is Evidence.HEARD:
             return "you have played this"
+        artist, (n_played, n_cause) = self._artists[track], n_by_artist
         if explanation.evidence is Evidence.TERM:
+            if n_played and artist is not None and explanation.term == artist:
+                return f"new from {artist}" if is_new else f"more from {artist}"
             return f"more {explanation.term}"
+        cause = explanation.cause
+        if self._same_artist(track, cause):
+            if is_new and artist is not None:
+                return f"new from {artist}"
+        elif retriever in CO_LISTENING and n_cause > 1 and self._artists[cause] is not None:
+            return f"listeners of {self._artists[cause]} play this"
         verb = "because you play" if is_listener else "goes with"
-        return f"{verb} {self._names[explanation.cause]}"
+        return f"{verb} {self._names[cause]}"
+
+    def _is_new(self, tracks: IndexArray, at: np.ndarray) -> BoolArray:
+        """Whether each track came out at most `RECENT_DAYS` before the request, or nobody has played it.
+
+        A request at no known time is taken to come with the newest release.
+        """
+        released = self._released_at[tracks]
+        asked_at = np.where(at == NO_TIME, self._released_at.max(initial=NO_TIME), at)
+        known = released != NO_TIME
+        age = np.where(known, asked_at - np.where(known, released, 0), 0)
+        recent = known & (age <= RECENT_DAYS * _US_PER_DAY)
+        unplayed = (
+            np.zeros(len(tracks), np.bool_) if self._listeners is None else self._listeners[tracks] == 0
+        )
+        new: BoolArray = recent | unplayed
+        return new
+
+    def _n_by_artist(self, histories: Interactions, rows: IndexArray, tracks: IndexArray) -> IndexArray:
+        """How many tracks of each row's history are by the artist of each track; 0 where unknown."""
+        owners = self._owners
+        n_owners = int(owners.max(initial=-1)) + 2
+        heard = histories.row_index.astype(np.int64) * n_owners + owners[histories.track_index] + 1
+        counted, counts = np.unique(heard, return_counts=True)
+        owner = np.where(tracks == PADDING, PADDING, owners[np.maximum(tracks, 0)])
+        wanted = rows.astype(np.int64) * n_owners + owner + 1
+        place = np.minimum(np.searchsorted(counted, wanted), max(0, len(counted) - 1))
+        if not len(counted):
+            return np.zeros(len(tracks), np.int32)
+        matches = (counted[place] == wanted) & (owner != PADDING)
+        return np.where(matches, counts[place], 0).astype(np.int32)
+
+    def _same_artist(self, one: int, other: int) -> bool:
+        return bool(self._owners[one] == self._owners[other] != PADDING)
+
+    @cached_property
+    def _owners(self) -> IndexArray:
+        return owner_codes(artist_keys(self._table))
+
+    @cached_property
+    def _artists(self) -> list[str | None]:
+        return text_column(self._table, "artist").to_list()
+
+    @cached_property
+    def _released_at(self) -> np.ndarray:
+        return release_times(self._table)
 
 
 def track_names(track_table: pl.DataFrame) -> list[str]:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from audotics.data.interactions import Interactions
-from audotics.data.queries import NO_TIME, QueryBatch
+from audotics.data.queries import QueryBatch
 from audotics.data.vocabulary import Vocabulary
-from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray, Query, Slate
-from audotics.errors import BadInputError
-from audotics.ranking.protocol import Ranker
+from audotics.domain import PADDING, FloatArray, IndexArray, Mode, Query, Slate
+from audotics.ranking.protocol import Ranker, RankingInputs
 from audotics.recommender.candidates import Allowed, CandidateGenerator, blocks
+from audotics.recommender.filling import Answers, depth_needed, filled
+from audotics.recommender.groups import GroupOpinion, merged_history, shared_candidates, standardised
+from audotics.recommender.queries import QueryEncoder, Wishes, check_queries
 from audotics.recommender.ranking_features import FeatureAssembler
-from audotics.recommender.reasons import Explainer
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Ranked tracks of a batch in index space.
-
-    Args:
-        track_index: ``[batch, k]``, best first, padded with -1.
-        scores: ``[batch, k]``, the ranker's, -inf where padded.
-        source: ``[batch, k]``, number of the retriever that argued most for each track.
-    """
-
-    track_index: IndexArray
-    scores: FloatArray
-    source: IndexArray
+from audotics.recommender.reasons import DRAWN, Explainer
+from audotics.recommender.track_vectors import track_vectors
+from audotics.slate.catalogue import SlateCatalogue
+from audotics.slate.config import SlateConfig
+from audotics.slate.statistics import SlateStatistics
 
 
 class Recommender:
@@ -47,6 +38,7 @@ class Recommender:
         assembler: Fitted ranking features.
         ranker: Fitted ranker.
         model_version: Name of the version this was loaded from, empty before publishing.
+        rules: Rules of every slate; the default keeps the ranker's order.
     """
 
     def __init__(
@@ -60,6 +52,7 @@ class Recommender:
         assembler: FeatureAssembler,
         ranker: Ranker,
         model_version: str = "",
+        rules: SlateConfig | None = None,
     ) -> None:
         self.users = users
         self.tracks = tracks
@@ -69,104 +62,150 @@ class Recommender:
         self.assembler = assembler
         self.ranker = ranker
         self.model_version = model_version
-        self._explainer = Explainer(generator.retrievers, track_table)
+        self.rules = rules or SlateConfig()
+        listeners = np.bincount(histories.track_index, minlength=len(tracks)).astype(np.int32)
+        self.catalogue = SlateCatalogue(
+            track_table, listeners, lambda: track_vectors(assembler.content, generator.retrievers)
+        )
+        self._explainer = Explainer(generator.retrievers, track_table, listeners)
+
+    def with_rules(self, rules: SlateConfig) -> Recommender:
+        """The same model under other rules; everything learned is shared."""
+        other = copy.copy(self)
+        other.rules = rules
+        return other
 
     def recommend(self, queries: Sequence[Query]) -> list[Slate]:
-        """Answer each query with its best ``k`` tracks and a reason for each."""
-        slates: list[Slate] = []
-        for start, stop in blocks(len(queries), len(self.tracks)):
-            asked = queries[start:stop]
+        """Answer each query with its best ``k`` tracks and a reason for each.
+
+        Raises:
+            BadInputError: A query cannot be answered, see `check_queries`.
+        """
+        check_queries(queries)
+        slates: dict[int, Slate] = {}
+        alone = [place for place, query in enumerate(queries) if not query.group]
+        for start, stop in blocks(len(alone), len(self.tracks)):
+            places = alone[start:stop]
+            asked = [queries[place] for place in places]
             batch, allowed = self.encode(asked)
-            answers = self.answer(batch, allowed, max(query.k for query in asked))
-            slates.extend(self._slates(asked, batch, answers))
-        return slates
+            answers = self.answer(batch, allowed, max(query.k for query in asked), self.wishes(asked))
+            reasons = self._explainer.phrases(batch, answers.track_index, answers.source)
+            slates |= zip(places, self._slates(asked, answers, reasons), strict=True)
+        for place, query in enumerate(queries):
+            if query.group:
+                slates[place] = self._together(query)
+        return [slates[place] for place in range(len(queries))]
 
     def recommend_indices(self, batch: QueryBatch, allowed: Allowed, k: int) -> IndexArray:
-        """Best ``k`` tracks of each query ``[batch, k]`` without reasons, for evaluation and batches."""
+        """Best ``k`` tracks of each query ``[batch, k]`` in the ranker's order, for evaluation."""
         parts = [
             self.answer(batch.part(start, stop), allowed.part(start, stop), k).track_index
             for start, stop in blocks(batch.size, len(self.tracks))
         ]
         return np.concatenate(parts) if parts else np.zeros((0, k), np.int32)
 
-    def answer(self, batch: QueryBatch, allowed: Allowed, k: int) -> Answers:
-        """Candidates, ranking and the best ``k`` for one block of queries."""
-        candidates = self.generator.generate(batch, allowed, k)
-        inputs = self.assembler.assemble(batch, candidates)
-        scores = self.ranker.score(inputs)
-        best, order = best_candidates(scores, candidates.track_index, k)
-        source = np.take_along_axis(self.assembler.strongest_retriever(inputs), order, axis=1)
-        taken = np.take_along_axis(scores, order, axis=1)
-        return Answers(best, _padded(taken, k, -np.inf), _padded(source, k, PADDING))
+    def answer(self, batch: QueryBatch, allowed: Allowed, k: int, wishes: Wishes | None = None) -> Answers:
+        """Candidates, ranking and the best ``k`` for one block of queries.
+
+        Args:
+            batch: The queries.
+            allowed: What may appear.
+            k: Length of the longest slate.
+            wishes: What the queries ask of ranking and rules; None takes the ranker's order as it is.
+        """
+        inputs, scores = self._scored(batch, allowed, depth_needed(k, wishes), wishes)
+        scored = inputs.track_index, scores, self.assembler.strongest_retriever(inputs)
+        return filled(self.catalogue, scored, batch.histories, k, wishes)
 
     def encode(self, queries: Sequence[Query]) -> tuple[QueryBatch, Allowed]:
         """Queries in index space; unknown ids of a raw history are left out.
 
         Raises:
-            BadInputError: A query asks for fewer than one track.
+            BadInputError: A query cannot be answered, see `check_queries`.
         """
-        for query in queries:
-            if query.k < 1:
-                raise BadInputError(f"k is {query.k}", where="query", remedy="Ask for at least one track")
-        user_index = self.users.indices([query.user_id or "" for query in queries])
-        histories = self.histories.rows(user_index)
-        given = [row for row, query in enumerate(queries) if query.history is not None]
-        if given:
-            raw = [self.tracks.indices(queries[row].history or ()).tolist() for row in given]
-            histories = histories.replaced(given, Interactions.from_histories(raw, self.histories.n_tracks))
-        batch = QueryBatch(
-            histories=histories,
-            user_index=user_index,
-            at=np.array([_microseconds(query) for query in queries], dtype=np.int64),
-            device=tuple(query.context.device for query in queries),
-            country=tuple(query.context.country for query in queries),
-        )
-        excluded = []
-        for query in queries:
-            known = self.tracks.indices(query.exclude)
-            excluded.append(known[known >= 0])
-        return batch, Allowed(tuple(query.mode for query in queries), tuple(excluded))
+        check_queries(queries)
+        return self._encoder.batch(queries), self._encoder.allowed(queries)
 
-    def _slates(self, queries: Sequence[Query], batch: QueryBatch, answers: Answers) -> Iterator[Slate]:
-        reasons = self._explainer.phrases(batch, answers.track_index, answers.source)
+    def wishes(self, queries: Sequence[Query]) -> Wishes:
+        """What queries ask of ranking and rules, in the order of `encode`.
+
+        Raises:
+            BadInputError: A rule that a query sets is unknown or out of bounds.
+        """
+        return self._encoder.wishes(queries)
+
+    def statistics(self, batch: QueryBatch, answers: Answers) -> SlateStatistics:
+        """What the slates of one block look like and how often each rule acted."""
+        return SlateStatistics.of(answers.track_index, batch.histories, self.catalogue, answers.acted)
+
+    def _scored(
+        self,
+        batch: QueryBatch,
+        allowed: Allowed,
+        depth: int,
+        wishes: Wishes | None,
+        also: IndexArray | None = None,
+    ) -> tuple[RankingInputs, FloatArray]:
+        """Candidates with their features, and the ranker's scores ``[batch, width]``."""
+        candidates = self.generator.generate(batch, allowed, depth, also)
+        inputs = self.assembler.assemble(batch, candidates)
+        return inputs, self.ranker.score(inputs)
+
+    def _slates(
+        self, queries: Sequence[Query], answers: Answers, reasons: Sequence[Sequence[str]]
+    ) -> Iterator[Slate]:
         names = [retriever.name for retriever in self.generator.retrievers]
         for row, query in enumerate(queries):
-            shown: BoolArray = answers.track_index[row, : query.k] != PADDING
-            chosen = answers.track_index[row, : query.k][shown]
+            shown = np.flatnonzero(answers.track_index[row, : query.k] != PADDING)
+            drawn = answers.drawn[row, shown].tolist()
             yield Slate(
                 user_id=query.user_id,
-                track_ids=tuple(self.tracks.ids[i] for i in chosen.tolist()),
-                scores=answers.scores[row, : query.k][shown],
-                sources=tuple(names[i] for i in answers.source[row, : query.k][shown].tolist()),
-                reasons=tuple(reasons[row][: len(chosen)]),
+                track_ids=tuple(self.tracks.ids[i] for i in answers.track_index[row, shown].tolist()),
+                scores=answers.scores[row, shown],
+                sources=tuple(names[i] for i in answers.source[row, shown].tolist()),
+                reasons=tuple(
+                    DRAWN if by_chance else reason
+                    for by_chance, reason in zip(drawn, reasons[row], strict=False)
+                ),
+                propensities=answers.propensities[row, shown],
             )
 
+    def _together(self, query: Query) -> Slate:
+        """The slate of a group: everybody's scores over the union of everybody's candidates."""
+        members = [replace(query, user_id=user_id, group=()) for user_id in query.group]
+        batch, allowed = self.encode(members)
+        wishes = self.wishes([query])
+        opinion = self._opinion(batch, allowed, depth_needed(query.k, wishes), self.wishes(members))
+        lists = (
+            opinion.track_index[None],
+            opinion.combined(query.strategy)[None],
+            opinion.speaker[None],
+        )
+        together = merged_history(batch.histories)
+        answers = filled(self.catalogue, lists, together, query.k, wishes)
+        # The source of the list above is the member who likes the track most; the reason is theirs.
+        shown = np.flatnonzero(answers.track_index[0] != PADDING)
+        speakers, tracks = answers.source[0, shown], answers.track_index[0, shown]
+        answers.source[0, shown] = opinion.source[speakers, np.searchsorted(opinion.track_index, tracks)]
+        asked = batch.take(speakers)
+        reasons = self._explainer.phrases(asked, tracks[:, None], answers.source[0, shown][:, None])
+        (slate,) = self._slates([query], answers, [[reason for (reason,) in reasons]])
+        return slate
 
-def best_candidates(scores: FloatArray, track_index: IndexArray, k: int) -> tuple[IndexArray, IndexArray]:
-    """The ``k`` best candidates of each list, and their slots.
+    def _opinion(self, batch: QueryBatch, allowed: Allowed, depth: int, wishes: Wishes) -> GroupOpinion:
+        proposed = self.generator.generate(batch, allowed, depth).track_index
+        tracks = shared_candidates(proposed)
+        if Mode.DISCOVER in allowed.mode:
+            tracks = np.setdiff1d(tracks, batch.histories.track_index).astype(np.int32)
+        anything = Allowed((Mode.MIX,) * batch.size, allowed.excluded)
+        also = np.broadcast_to(tracks, (batch.size, len(tracks)))
+        inputs, scores = self._scored(batch, anything, depth, wishes, also)
+        # Candidates stand in ascending order, padding at the end.
+        index = np.where(inputs.present, inputs.track_index, len(self.tracks))
+        slots = np.stack([np.searchsorted(row, tracks) for row in index]).astype(np.int64)
+        source = np.take_along_axis(self.assembler.strongest_retriever(inputs), slots, axis=1)
+        return GroupOpinion(tracks, standardised(np.take_along_axis(scores, slots, axis=1)), source)
 
-    Args:
-        scores: ``[batch, width]``, -inf where padded.
-        track_index: ``[batch, width]``.
-        k: Length of the result.
-
-    Returns:
-        Tracks ``[batch, k]``, best first, padded with -1; slots ``[batch, min(k, width)]``.
-    """
-    # A stable sort: ties go to the lower index, so an answer does not depend on the block it came from.
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
-    return _padded(np.take_along_axis(track_index, order, axis=1), k, PADDING), order
-
-
-def _padded(values: np.ndarray, k: int, filler: float) -> np.ndarray:
-    missing = k - values.shape[1]
-    return values if missing <= 0 else np.pad(values, ((0, 0), (0, missing)), constant_values=filler)
-
-
-def _microseconds(query: Query) -> int:
-    at = query.context.at
-    if at is None:
-        return NO_TIME
-    # Without a zone a time means UTC, as everywhere in the data; datetime would take the machine's own.
-    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return int(zoned.timestamp() * 1_000_000)
+    @property
+    def _encoder(self) -> QueryEncoder:
+        return QueryEncoder(self.users, self.tracks, self.histories, self.catalogue, self.rules)

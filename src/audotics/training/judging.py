@@ -13,7 +13,7 @@ from audotics.evaluation.report import EvaluationReport, Task
 from audotics.ranking.deep import DeepRanker
 from audotics.ranking.protocol import Ranker, RankingExamples
 from audotics.recommender.candidates import CandidateGenerator, best_of
-from audotics.recommender.recommender import best_candidates
+from audotics.recommender.filling import best_candidates
 from audotics.training.fold import Fold
 
 HYBRID = "audotics"

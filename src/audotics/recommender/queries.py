@@ -1,0 +1,266 @@
+"""Queries in index space: who asks with which history, what may appear, and what they wish for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from audotics.data.interactions import Interactions
+from audotics.data.queries import NO_TIME, QueryBatch
+from audotics.data.vocabulary import Vocabulary
+from audotics.domain import Block, FloatArray, IndexArray, Query
+from audotics.errors import BadInputError
+from audotics.ranking.head_weights import SURFACES
+from audotics.ranking.protocol import HEADS
+from audotics.recommender.candidates import Allowed
+from audotics.slate.catalogue import SlateCatalogue
+from audotics.slate.config import SlateConfig
+from audotics.slate.exploration import Seeds
+
+TRACKS_PER_ARTIST = 5
+"""How many of a favourite artist's most played tracks stand for a history."""
+
+GROUP_SIZES = range(2, 51)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the queries of a batch ask of ranking and rules, row by row.
+
+    Args:
+        lengths: ``[batch]``: length of the slate.
+        rules: ``batch`` sets of rules.
+        weights: ``batch`` weights of the heads by name, beside the surface's.
+        surfaces: ``batch`` names of presets of the weights, None where none is asked for.
+        familiarity: ``[batch]`` in [0, 1], NaN where the mode decides.
+        seeds: ``[batch]``: seeds of what exploration draws.
+    """
+
+    lengths: IndexArray
+    rules: tuple[SlateConfig, ...]
+    weights: tuple[Mapping[str, float], ...]
+    surfaces: tuple[str | None, ...]
+    familiarity: FloatArray
+    seeds: Seeds
+
+    @property
+    def keep_order(self) -> bool:
+        """Whether every slate is the ranker's order."""
+        return all(rules.keeps_order for rules in self.rules)
+
+    @property
+    def by_rules(self) -> Iterator[tuple[SlateConfig, IndexArray]]:
+        """Each set of rules with the rows that it holds for."""
+        rows: dict[SlateConfig, list[int]] = {}
+        for row, rules in enumerate(self.rules):
+            rows.setdefault(rules, []).append(row)
+        for rules, places in rows.items():
+            yield rules, np.array(places, dtype=np.int32)
+
+
+class QueryEncoder:
+    """Turns queries into index space.
+
+    Args:
+        users: Listeners known to training.
+        tracks: Tracks that can be recommended.
+        histories: ``[n_users, n_tracks]``: what training knows each listener has heard.
+        catalogue: What rules know of tracks.
+        rules: What holds where a query does not say otherwise.
+    """
+
+    def __init__(
+        self,
+        users: Vocabulary,
+        tracks: Vocabulary,
+        histories: Interactions,
+        catalogue: SlateCatalogue,
+        rules: SlateConfig,
+    ) -> None:
+        self._users = users
+        self._tracks = tracks
+        self._histories = histories
+        self._catalogue = catalogue
+        self._rules = rules
+
+    def batch(self, queries: Sequence[Query]) -> QueryBatch:
+        """Who asks, with which history, when and where; unknown ids of a raw history are left out."""
+        user_index = self._users.indices([query.user_id or "" for query in queries])
+        histories = self._histories.rows(user_index)
+        raw = {row: self._raw_history(query) for row, query in enumerate(queries)}
+        given = {row: history for row, history in raw.items() if history is not None}
+        if given:
+            others = Interactions.from_histories(list(given.values()), self._histories.n_tracks)
+            histories = histories.replaced(list(given), others)
+        return QueryBatch(
+            histories=histories,
+            user_index=user_index,
+            at=np.array([_microseconds(query) for query in queries], dtype=np.int64),
+            device=tuple(query.context.device for query in queries),
+            country=tuple(query.context.country for query in queries),
+        )
+
+    def allowed(self, queries: Sequence[Query]) -> Allowed:
+        """What may appear: by mode, and without what is excluded, blocked or withheld."""
+        shared: dict[tuple[object, ...], IndexArray] = {}
+        excluded = []
+        now = datetime.now(UTC)
+        for query in queries:
+            # Where the time of the request is not known it is the clock's.
+            at = now if query.context.at is None else _zoned(query.context.at)
+            rules = self._rules.changed(query.rules)
+            withheld = _NOTHING
+            if rules.withholds or not query.allow_explicit:
+                key = (rules, query.allow_explicit, _market(query), at if rules.withhold else None)
+                if key not in shared:
+                    shared[key] = self._withheld(rules, query, at)
+                withheld = shared[key]
+            own = self._own_exclusions(query, at)
+            excluded.append(np.concatenate([withheld, own]) if len(own) else withheld)
+        return Allowed(tuple(query.mode for query in queries), tuple(excluded))
+
+    def wishes(self, queries: Sequence[Query]) -> Wishes:
+        """What the queries ask of ranking and rules.
+
+        Raises:
+            BadInputError: A rule that a query sets is unknown or out of bounds.
+        """
+        dials = [query.familiarity for query in queries]
+        rules = tuple(self._rules.changed(query.rules) for query in queries)
+        seeds = np.zeros(len(queries), np.uint64)
+        for row, (query, its_rules) in enumerate(zip(queries, rules, strict=True)):
+            if its_rules.explore > 0:
+                seeds[row] = _seed(query, its_rules.seed)
+        return Wishes(
+            lengths=np.array([query.k for query in queries], dtype=np.int32),
+            rules=rules,
+            weights=tuple(query.weights for query in queries),
+            surfaces=tuple(query.surface for query in queries),
+            familiarity=np.array([np.nan if dial is None else dial for dial in dials], dtype=np.float32),
+            seeds=seeds,
+        )
+
+    def _raw_history(self, query: Query) -> list[int] | None:
+        """Track indices that stand for the query's history; None where training's own does."""
+        given: list[int] = self._tracks.indices(query.history or ()).tolist()
+        known = query.user_id is not None and query.user_id in self._users
+        if query.artists and not (known and query.history is None):
+            return self._favourites(query.artists) + given
+        return None if query.history is None else given
+
+    def _favourites(self, artists: Sequence[str]) -> list[int]:
+        """The artists' most played tracks, the most played last: it counts as the latest."""
+        listeners = self._catalogue.listeners
+        ranked = [
+            tracks[np.argsort(-listeners[tracks], kind="stable")][:TRACKS_PER_ARTIST].tolist()
+            for tracks in self._catalogue.tracks_by(artists)
+        ]
+        by_rank = [
+            tracks[rank] for rank in range(TRACKS_PER_ARTIST) for tracks in ranked if rank < len(tracks)
+        ]
+        return by_rank[::-1]
+
+    def _own_exclusions(self, query: Query, at: datetime) -> IndexArray:
+        held = [block for block in query.blocked if block.until is None or at < _zoned(block.until)]
+        ids = (*query.exclude, *(block.track_id for block in held if block.track_id is not None))
+        known = self._tracks.indices(ids)
+        artists = [block.artist_id for block in held if block.artist_id is not None]
+        return np.concatenate([known[known >= 0], *self._catalogue.tracks_by(artists)]).astype(np.int32)
+
+    def _withheld(self, rules: SlateConfig, query: Query, at: datetime) -> IndexArray:
+        market = _market(query)
+        parts = [_NOTHING]
+        if not (rules.allow_explicit and query.allow_explicit):
+            parts.append(self._catalogue.explicit)
+        for withholding in rules.withhold:
+            if withholding.holds(market, at):
+                known = self._tracks.indices(withholding.tracks)
+                parts += [known[known >= 0], *self._catalogue.tracks_by(withholding.artists)]
+        return np.unique(np.concatenate(parts)).astype(np.int32)
+
+
+_NOTHING: IndexArray = np.zeros(0, np.int32)
+
+
+def check_queries(queries: Sequence[Query]) -> None:
+    """Refuse what cannot be answered.
+
+    Raises:
+        BadInputError: A field of a query is out of its bounds, or two contradict each other.
+    """
+    for query in queries:
+        if query.k < 1:
+            raise BadInputError(f"k is {query.k}", where="query", remedy="Ask for at least one track")
+        if query.familiarity is not None and not 0 <= query.familiarity <= 1:
+            raise BadInputError(f"familiarity is {query.familiarity}", where="query", remedy="Give 0 to 1")
+        if query.surface is not None and query.surface not in SURFACES:
+            known = ", ".join(SURFACES)
+            raise BadInputError(
+                f"there is no surface {query.surface!r}", where="query", remedy=f"Known are {known}"
+            )
+        _check_weights(query.weights)
+        _check_group(query)
+        for block in query.blocked:
+            _check_block(block)
+
+
+def _check_weights(weights: Mapping[str, float]) -> None:
+    for head, weight in weights.items():
+        if head not in HEADS:
+            raise BadInputError(
+                f"there is no head {head!r}", where="query weights", remedy=f"Heads are {', '.join(HEADS)}"
+            )
+        if not np.isfinite(weight):
+            raise BadInputError(f"the weight of {head!r} is {weight}", where="query weights")
+
+
+def _check_group(query: Query) -> None:
+    if not query.group:
+        return
+    if len(set(query.group)) != len(query.group):
+        raise BadInputError("a listener stands twice in the group", where="query group")
+    if len(query.group) not in GROUP_SIZES:
+        raise BadInputError(
+            f"the group has {len(query.group)} listeners",
+            where="query group",
+            remedy=f"Give {GROUP_SIZES.start} to {GROUP_SIZES.stop - 1}",
+        )
+    if query.user_id is not None or query.history is not None or query.artists:
+        raise BadInputError(
+            "a group has no listener, history or artists of its own",
+            where="query",
+            remedy="Give either the group or those",
+        )
+
+
+def _check_block(block: Block) -> None:
+    if (block.track_id is None) == (block.artist_id is None):
+        raise BadInputError(
+            "a block names either a track or an artist", where="query blocked", remedy="Give one of the two"
+        )
+
+
+def _market(query: Query) -> str | None:
+    return query.context.country if query.market is None else query.market
+
+
+def _zoned(at: datetime) -> datetime:
+    """Without a zone a time means UTC, as everywhere in the data; datetime would take the machine's own."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _microseconds(query: Query) -> int:
+    at = query.context.at
+    return NO_TIME if at is None else int(_zoned(at).timestamp() * 1_000_000)
+
+
+def _seed(query: Query, salt: int) -> int:
+    """A number that is the same for the same request, whichever process answers it."""
+    named = (query.user_id, query.history, query.artists, query.group, query.context.at)
+    text = repr(named) if query.seed is None else repr(query.seed)
+    digest = hashlib.blake2b(f"{salt} {text}".encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
