@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import ClassVar, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
@@ -150,3 +151,8 @@ def top_products(left: sparse.csr_matrix, right: sparse.csr_matrix, n: int) -> s
     keep = min(n, right.shape[1])
     product = sp_matmul_topn(left, right, top_n=keep, sort=False, n_threads=os.cpu_count() or 1)
     return sparse.csr_matrix(product)
+
+
+def with_data(matrix: sparse.csr_matrix, data: npt.NDArray[np.floating]) -> sparse.csr_matrix:
+    """The same pairs with other values, as float32."""
+    return sparse.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)

@@ -11,7 +11,13 @@ from pydantic import Field
 from scipy import sparse
 
 from audotics.domain import FloatArray
-from audotics.retrieval.item_item import STRENGTHS, CoListeningRetriever, ItemItemConfig, top_products
+from audotics.retrieval.item_item import (
+    STRENGTHS,
+    CoListeningRetriever,
+    ItemItemConfig,
+    top_products,
+    with_data,
+)
 from audotics.retrieval.protocol import Choice, Range, RetrieverConfig, SearchSpace
 
 
@@ -73,7 +79,7 @@ class ItemKNN(CoListeningRetriever[ItemKNNConfig]):
         slack = self.config.k1 * (1.0 - self.config.b + self.config.b * relative)
         rows = np.repeat(slack, np.diff(plays.indptr))
         saturated = plays.data * (self.config.k1 + 1.0) / (rows + plays.data)
-        return _with_data(plays, saturated * _inverse_frequency(plays)[plays.indices])
+        return with_data(plays, saturated * _inverse_frequency(plays)[plays.indices])
 
     def _unit_columns(self, plays: sparse.csr_matrix) -> sparse.csr_matrix:
         """Columns divided by their (shrunk) norm, so that inner products are cosines."""
@@ -83,7 +89,7 @@ class ItemKNN(CoListeningRetriever[ItemKNNConfig]):
         squares = np.bincount(plays.indices, weights=data * data, minlength=plays.shape[1])
         # Shrinking both norms keeps one matrix: (|a|^2 + s)^1/2 (|b|^2 + s)^1/2 in place of |a||b| + s.
         norms = np.sqrt(squares + self.config.shrinkage)
-        return _with_data(plays, data / norms[plays.indices])
+        return with_data(plays, data / norms[plays.indices])
 
 
 def _inverse_frequency(plays: sparse.csr_matrix) -> npt.NDArray[np.float64]:
@@ -91,8 +97,3 @@ def _inverse_frequency(plays: sparse.csr_matrix) -> npt.NDArray[np.float64]:
     listeners = np.bincount(plays.indices, minlength=plays.shape[1])
     frequency: npt.NDArray[np.float64] = np.log(plays.shape[0]) - np.log1p(listeners)
     return np.maximum(frequency, 1e-3)
-
-
-def _with_data(matrix: sparse.csr_matrix, data: npt.NDArray[np.floating]) -> sparse.csr_matrix:
-    """The same pairs with other values, as float32."""
-    return sparse.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
