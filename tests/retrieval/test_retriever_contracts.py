@@ -32,6 +32,11 @@ class TestItemKNNContract(RetrieverContract):
     settings: ClassVar[Settings] = {"n_neighbours": 30}
 
 
+class TestUserKNNContract(RetrieverContract):
+    name = "user-knn"
+    settings: ClassVar[Settings] = {"n_neighbours": 20}
+
+
 class TestRP3BetaContract(RetrieverContract):
     name = "rp3beta"
 

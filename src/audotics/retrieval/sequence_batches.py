@@ -58,19 +58,19 @@ class NegativeSampler:
     as it is popular. `log_expected` then corrects the softmax (Bengio and Senecal 2008).
 
     Args:
-        listeners: ``[n_tracks]``, how many listeners each track has.
+        n_plays: ``[n_tracks]``, how often each track is played.
         n_negatives: How many are drawn.
     """
 
-    def __init__(self, listeners: TimeArray, n_negatives: int) -> None:
-        self._warm = np.flatnonzero(listeners).astype(np.int32)
+    def __init__(self, n_plays: TimeArray, n_negatives: int) -> None:
+        self._warm = np.flatnonzero(n_plays).astype(np.int32)
         self._n = n_negatives
-        self._upto = np.cumsum(listeners[self._warm])
+        self._upto = np.cumsum(n_plays[self._warm])
         self.draws = len(self._warm) > n_negatives
-        self.log_expected: FloatArray = np.zeros(len(listeners), np.float32)
+        self.log_expected: FloatArray = np.zeros(len(n_plays), np.float32)
         """``[n_tracks]``: log of how often each track is expected among the negatives; 0 without draws."""
         if self.draws:
-            expected = n_negatives * listeners[self._warm] / self._upto[-1]
+            expected = n_negatives * n_plays[self._warm] / self._upto[-1]
             self.log_expected[self._warm] = np.log(expected)
 
     def draw(self, rng: np.random.Generator) -> IndexArray:

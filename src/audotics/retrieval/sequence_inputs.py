@@ -1,15 +1,13 @@
-"""Histories as sequences: the last tracks of each listener and the pauses between them.
-
-Training and queries go through `recent_sequences` alike, so what the encoder learns from is made the
-way it is asked later.
-"""
+"""Listening as sequences: the last tracks of a history, and all plays in order to learn from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
+from audotics.data.corpus import POSITIVE_EVENTS, Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME
 from audotics.domain import PADDING, IndexArray, TimeArray
@@ -47,6 +45,31 @@ def recent_sequences(histories: Interactions, asked_at: TimeArray, length: int) 
     """
     rows = np.arange(histories.n_rows)
     return sequences_ending(histories, rows, histories.lengths, asked_at, length)
+
+
+def play_sequences(corpus: Corpus) -> Interactions:
+    """Every listener's plays in order, a track as often as it was played, but not twice in a row.
+
+    Queries know each track's last play only. To learn from the same would leave out what each track was
+    played after before: on data with repeats that is most of what there is to learn.
+    """
+    user, track = pl.col("user_index"), pl.col("track_index")
+    again = ((user == user.shift()) & (track == track.shift())).fill_null(False)
+    plays = (
+        corpus.events.filter(pl.col("event").is_in(POSITIVE_EVENTS))
+        .select("user_index", "track_index", "at")
+        .sort("user_index", "at", maintain_order=True)
+        .filter(~again)
+    )
+    lengths = np.bincount(plays["user_index"].to_numpy(), minlength=corpus.n_users)
+    return Interactions(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        plays["track_index"].to_numpy().astype(np.int32),
+        np.ones(plays.height, np.float32),
+        plays["at"].to_numpy().astype(np.int64),
+        corpus.n_tracks,
+        corpus.interactions.ordered,
+    )
 
 
 def sequences_ending(

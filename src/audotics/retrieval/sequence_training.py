@@ -11,13 +11,13 @@ import tensorflow as tf
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME
-from audotics.domain import FloatArray, IndexArray
+from audotics.domain import FloatArray
 from audotics.lazy_adam import LazyAdam
 from audotics.retrieval.protocol import Arrays
 from audotics.retrieval.sequence_batches import Batch, NegativeSampler, WindowSampler
 from audotics.retrieval.sequence_content import TowerContent
 from audotics.retrieval.sequence_encoder import UNSEEN, encode
-from audotics.retrieval.sequence_inputs import recent_sequences
+from audotics.retrieval.sequence_inputs import play_sequences, recent_sequences
 from audotics.retrieval.sequence_model import Dropout, SequenceModel
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def train(config: SequenceConfig, corpus: Corpus) -> Arrays:
     so for the process.
     """
     tf.config.experimental.enable_op_determinism()
-    histories = corpus.interactions
+    plays = play_sequences(corpus)
     rng = np.random.default_rng([config.seed, 1])
-    held_out = HeldOut(histories, rng)
+    held_out = HeldOut(plays, rng)
     model = SequenceModel(
         TowerContent.of(corpus.track_table),
         dim=config.dim,
@@ -52,12 +52,12 @@ def train(config: SequenceConfig, corpus: Corpus) -> Arrays:
         length=config.length,
         seed=config.seed,
     )
-    listeners = np.bincount(histories.track_index, minlength=corpus.n_tracks)
-    negatives = NegativeSampler(listeners, config.n_negatives)
+    n_plays = np.bincount(plays.track_index, minlength=corpus.n_tracks)
+    negatives = NegativeSampler(n_plays, config.n_negatives)
     windows = WindowSampler(held_out.visible, config.length, config.batch_size)
     n_steps = min(config.max_steps, config.n_epochs * windows.n_batches())
     training = Training(model, config, negatives.log_expected, n_steps)
-    warm = np.flatnonzero(listeners).astype(np.int32)
+    warm = np.flatnonzero(n_plays).astype(np.int32)
     best = model.arrays(warm)
     best_gain, since = -1.0, 0
     check_every = max(1, -(-n_steps // N_CHECKS))
@@ -183,6 +183,7 @@ class Training:
         falling = 0.5 * (1 + np.cos(np.pi * self._done / self._n_steps))
         self._optimizer.learning_rate.assign(self._config.learning_rate * warmth * falling)
         self._done += 1
+        # Apart for every step; draws inside a step count on from the first number.
         seed = np.array([self._config.seed, self._done], np.int32)
         inputs = (batch.rows, batch.tracks, batch.pauses, batch.targets, batch.negatives, seed)
         return float(self._step(*(tf.constant(part, tf.int32) for part in inputs)))
@@ -222,12 +223,14 @@ class _Noise:
     """Random numbers of one step, each draw with a seed of its own."""
 
     def __init__(self, seed: tf.Tensor) -> None:
-        self._seed = seed
+        self._seed, self._step = seed[0], seed[1]
         self._n_drawn = 0
 
     def uniform(self, shape: tf.Tensor) -> tf.Tensor:
         self._n_drawn += 1
-        return tf.random.stateless_uniform(shape, self._seed + [self._n_drawn * 1_000_003, 0])
+        return tf.random.stateless_uniform(
+            shape, tf.bitwise.bitwise_xor(self._seed, [0, self._n_drawn << 24])
+        )
 
     def dropout(self, rate: float) -> Dropout:
         if rate == 0:
