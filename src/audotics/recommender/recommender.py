@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -134,9 +135,14 @@ class Recommender:
         """
         return self._encoder.wishes(queries)
 
-    def statistics(self, batch: QueryBatch, answers: Answers) -> SlateStatistics:
-        """What the slates of one block look like and how often each rule acted."""
-        return SlateStatistics.of(answers.track_index, batch.histories, self.catalogue, answers.acted)
+    def statistics(self, batch: QueryBatch, allowed: Allowed, answers: Answers) -> SlateStatistics:
+        """What the slates of one block look like and how often each rule acted.
+
+        ``withheld`` counts whatever was kept out beforehand: excluded, blocked, explicit or by market.
+        """
+        withheld = sum(len(tracks) for tracks in allowed.excluded)
+        acted = answers.acted + Counter(withheld=withheld)
+        return SlateStatistics.of(answers.track_index, batch.histories, self.catalogue, acted)
 
     def _scored(
         self,

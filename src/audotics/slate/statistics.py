@@ -24,8 +24,8 @@ class SlateStatistics:
         n_new: Of these, tracks that nobody had played in the training data.
         artist_shares: Sum over slates of the largest share that one artist has.
         acted: By rule, how many places would hold another track without it; for ``explore`` places that
-            hold a drawn track, for ``order`` tracks that were moved, for ``withheld`` tracks kept out
-            beforehand (catalogue tracks, summed over requests).
+            hold a drawn track, for ``order`` tracks that were moved, for ``withheld`` tracks of the
+            catalogue that were kept out beforehand, summed over requests.
     """
 
     n_slates: int = 0
