@@ -94,7 +94,7 @@ def _libraries() -> Iterator[Finding]:
     seen = {"audotics"}
     for requirement in metadata.requires("audotics") or []:
         name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        extra = re.search(r"extra == ['\"]([a-z]+)['\"]", requirement)
+        extra = re.search(r"extra == ['\"]([a-z-]+)['\"]", requirement)
         if name in seen or (extra and extra[1] == "dev"):
             continue
         seen.add(name)

@@ -21,6 +21,7 @@ COMMAND_MODULES = (
     "describe",
     "train",
     "evaluate",
+    "benchmark",
     "recommend",
     "models",
     "doctor",

@@ -25,7 +25,7 @@ INK, FAINT = "#24313d", "#d8dee4"
 N_COMPARED = 4
 """How many systems the segment bars show."""
 
-_STYLE: Any = {
+STYLE: Any = {
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
@@ -43,6 +43,7 @@ _STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+"""What all plots look like, for ``matplotlib.rc_context``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _draw(paint: Callable[[Figure], None], width: float, height: float) -> str:
     except ImportError as error:
         raise MissingExtraError("the HTML report", "report") from error
     buffer = io.StringIO()
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         paint(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})

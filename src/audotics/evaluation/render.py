@@ -28,10 +28,11 @@ def report_summary(report: EvaluationReport) -> Group:
 
 
 def _panels(report: EvaluationReport, tables: Sequence[ReportTable]) -> Group:
-    return Group(Text(describe_test(report)), *(part for table in tables for part in _parts(table)))
+    return Group(Text(describe_test(report)), *(part for table in tables for part in table_parts(table)))
 
 
-def _parts(table: ReportTable) -> Iterator[RenderableType]:
+def table_parts(table: ReportTable) -> Iterator[RenderableType]:
+    """A table with its title and note, to be printed by a rich console."""
     yield Text()
     yield Text(table.title, style="bold")
     yield _rich_table(table)
