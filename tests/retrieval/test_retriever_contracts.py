@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import polars as pl
 import pytest
 
-from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever, retriever_class
+from audotics.data.corpus import build_corpus
+from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever
+from audotics.retrieval.sequence import SequenceEncoder
+from contract.planted import no_users, planted_events, planted_tracks
 from contract.retriever_contract import RetrieverContract, Settings, everyone, planted_corpus
 
 QUICK: dict[str, Settings] = {
@@ -72,6 +76,12 @@ class TestSequenceContract(RetrieverContract):
     # One history is multiplied in another order than a whole block's.
     tolerance = 1e-4
 
+    def test_applies_to_the_planted_service_and_not_to_nothing(self):
+        assert not SequenceEncoder.applies_to(planted_corpus())
+        events = planted_events(n_users=900)
+        many = events.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("position"))
+        assert SequenceEncoder.applies_to(build_corpus(many, planted_tracks(), no_users()))
+
 
 def test_every_retriever_has_a_contract() -> None:
     checked = {kind.name for kind in RetrieverContract.__subclasses__()}
@@ -103,7 +113,7 @@ print(json.dumps(sorted(unwanted & set(sys.modules))))
 def test_loading_and_scoring_need_only_numpy_and_sparse_matrices(tmp_path: Path) -> None:
     corpus = planted_corpus()
     for name in RETRIEVER_NAMES:
-        if not retriever_class(name).applies_to(corpus):
+        if name == "sequence" and find_spec("tensorflow") is None:
             continue
         fitted = new_retriever(name, QUICK.get(name, {})).fit(corpus)
         home = tmp_path / name

@@ -18,8 +18,8 @@ from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverCo
 from audotics.retrieval.sequence_encoder import encode
 from audotics.retrieval.sequence_inputs import recent_sequences
 
-LEAST_PAIRS = 1000
-"""With fewer listener-track pairs there is no order to learn."""
+LEAST_PAIRS = 10_000
+"""With fewer listener-track pairs counting transitions tells as much, in no time."""
 
 _ASKED_ABOUT = 3
 """History tracks that are tried as the cause of a score, those most like the track."""
