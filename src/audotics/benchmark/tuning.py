@@ -46,10 +46,7 @@ def search(
     Returns:
         The trials in their order, at least one.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = optuna.samplers.TPESampler(seed=resources.seed, n_startup_trials=8)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.enqueue_trial({name: peer.defaults[name] for name in peer.space})
+    study = _study(peer, resources.seed)
     trials: list[Trial] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -69,6 +66,14 @@ def search(
         if time.perf_counter() - started + typical > seconds:
             break
     return tuple(trials)
+
+
+def _study(peer: type[Peer], seed: int) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.enqueue_trial({name: peer.defaults[name] for name in peer.space})
+    return study
 
 
 def validation_ndcg(peer: Peer, asked: tuple[IndexArray, Holdout], *, include_heard: bool) -> float:
