@@ -101,7 +101,13 @@ def test_every_library_is_given_the_same_number_of_threads(material, tmp_path, m
         f"import os, sys\nsys.exit(' '.join(os.environ.get(name, '-') for name in {THREAD_VARIABLES!r}))\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{package.parent}:{os.environ.get('PYTHONPATH', '')}")
-    settings = {"factors": 4, "alpha": 1.0, "regularization": 1.0, "iterations": 1, "play_strength": 0.0}
+    settings = {
+        "factors": 4,
+        "alpha": 1.0,
+        "regularization_per_alpha": 1.0,
+        "iterations": 1,
+        "play_strength": 0.0,
+    }
     with pytest.raises(JobFailedError) as seen:
         run_job(
             fit_job(material, peer="implicit-als", settings=settings),

@@ -10,20 +10,23 @@ from audotics.retrieval.protocol import Choice, Range, SearchSpace
 
 
 class ImplicitALS(ImplicitModel):
-    """``implicit.als.AlternatingLeastSquares`` on the processor."""
+    """``implicit.als.AlternatingLeastSquares`` on the processor.
+
+    The library's regularisation is not scaled by anything, so what suits it grows with alpha: it is
+    searched as a multiple of alpha, which parts the two.
+    """
 
     defaults: ClassVar[Settings] = {
         "factors": 64,
-        "alpha": 10.0,
-        "regularization": 30.0,
+        "alpha": 20.0,
+        "regularization_per_alpha": 3.0,
         "iterations": 15,
         "play_strength": 1.0,
     }
     space: ClassVar[SearchSpace] = {
         "factors": Choice((32, 64, 128, 256, 512)),
         "alpha": Range(0.5, 200.0, log=True),
-        # Not scaled by the number of a listener's tracks, it must grow with alpha and the data.
-        "regularization": Range(0.1, 1000.0, log=True),
+        "regularization_per_alpha": Range(0.001, 30.0, log=True),
         "play_strength": PLAY_STRENGTH,
     }
 
@@ -33,7 +36,7 @@ class ImplicitALS(ImplicitModel):
         return AlternatingLeastSquares(
             factors=self._settings["factors"],
             alpha=self._settings["alpha"],
-            regularization=self._settings["regularization"],
+            regularization=self._settings["regularization_per_alpha"] * self._settings["alpha"],
             iterations=self._settings["iterations"],
             num_threads=self._resources.threads,
             random_state=self._resources.seed,
