@@ -38,7 +38,7 @@ class SequenceConfig(RetrieverConfig):
     """Heads of each block; a divisor of ``dim``."""
     length: int = Field(50, ge=1, le=1000)
     """Tracks at the end of a history that are read."""
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
     """Share of every layer's outputs that training leaves out."""
     id_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of the tracks of a step that are known by their content alone, as new ones are."""
@@ -50,7 +50,7 @@ class SequenceConfig(RetrieverConfig):
     """Most passes over the histories."""
     max_steps: int = Field(1500, ge=1)
     """Most steps: what bounds the time on large data."""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(5e-3, gt=0)
     """Highest rate of Adam."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Fixes starting weights, windows, negatives and noise."""
@@ -79,8 +79,8 @@ class SequenceEncoder(LearnedRetriever[SequenceConfig]):
     name: ClassVar[str] = "sequence"
     config_type: ClassVar[type[RetrieverConfig]] = SequenceConfig
     space: ClassVar[SearchSpace] = {
-        "dropout": Choice((0.2, 0.4)),
-        "learning_rate": Choice((1e-3, 2e-3, 5e-3)),
+        "dropout": Choice((0.2, 0.3, 0.5)),
+        "learning_rate": Choice((2e-3, 5e-3)),
     }
 
     @classmethod
