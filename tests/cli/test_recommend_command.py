@@ -170,7 +170,7 @@ def test_a_file_without_listeners_is_refused(
 def test_whom_to_recommend_to_is_said_once(audotics: Audotics, workplace: Workplace, whom: list[str]) -> None:
     told = audotics("recommend", "--models", workplace.models, *whom)
     assert told.code == 2
-    assert "Give one of --user ID, --users FILE and --all" in told.err
+    assert "Give one of --user ID, --users FILE, --all, --artist ID and --group ID" in told.err
 
 
 def test_an_empty_id_is_refused(audotics: Audotics, workplace: Workplace) -> None:
@@ -297,3 +297,54 @@ def test_an_unknown_track_is_refused(audotics: Audotics, workplace: Workplace) -
     assert told.err == (
         "error: --track: track 'zzz' is not in the model. Give a track id of the training data\n"
     )
+
+
+def test_rules_from_a_file_are_followed_and_counted(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path
+) -> None:
+    rules, out = tmp_path / "rules.toml", tmp_path / "lists.csv"
+    rules.write_text("artist_cap = 1\n")
+    asked = ("recommend", "--models", workplace.models, "--all", "-k", 5, "--out", out, "--json", "--quiet")
+    plain = json.loads(audotics(*asked).out)
+    told = json.loads(audotics(*asked, "--rules", rules).out)
+    assert "slates" not in plain
+    assert told["slates"]["largest_artist_share"] == pytest.approx(1 / 5)
+    assert told["slates"]["acted"]["artist_cap"] > 0
+    artists = pl.read_csv(out).with_columns(pl.col("track_id").str.slice(1).cast(pl.Int32) // 3)
+    assert artists.group_by("user_id", "track_id").len()["len"].max() == 1
+
+
+def test_a_wrong_rule_is_refused_before_the_model_is_loaded(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("artist_caps = 1\n")
+    told = audotics("recommend", "--models", workplace.models, "--user", "u001", "--rules", rules)
+    assert told.code == 2
+    assert "rule artist_caps: there is no such setting" in told.err
+    assert "load the model" not in told.err
+
+
+def test_favourite_artists_and_groups_get_one_list(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path
+) -> None:
+    asked = ("recommend", "--models", workplace.models, "-k", 5, "--quiet")
+    for whom in (("--artist", "a0", "--artist", "a2"), ("--group", "u001", "--group", "u004")):
+        rows = json_lines(audotics(*asked, *whom, "--json").out)
+        assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
+        out = tmp_path / "list.csv"
+        assert audotics(*asked, *whom, "--out", out).code == 0
+        assert pl.read_csv(out)["track_id"].to_list() == [row["track_id"] for row in rows]
+    told = audotics(*asked, "--group", "u001")
+    assert (told.code, told.out) == (2, "")
+    assert "the group has 1 listeners" in told.err
+
+
+def test_a_mode_may_be_asked_for(audotics: Audotics, workplace: Workplace) -> None:
+    asked = ("recommend", "--models", workplace.models, "--user", "u001", "-k", 5, "--json", "--quiet")
+    familiar = json_lines(audotics(*asked, "--mode", "familiar").out)
+    assert {row["track_id"] for row in familiar} <= heard_by("u001")
+    assert audotics(*asked, "--mode", "mix").out == audotics(*asked, "--include-heard").out
+    told = audotics(*asked, "--mode", "familiar", "--include-heard")
+    assert told.code == 2
+    assert "contradict each other" in told.err

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -41,6 +43,78 @@ def batch(n: int) -> QueryBatch:
 
 def test_names_say_title_and_artist_where_they_differ() -> None:
     assert track_names(CATALOGUE) == ["Blue by Joni", "Iris", "c"]
+
+
+RELEASES = pl.DataFrame(
+    {
+        "track_id": ["a", "b", "c", "d"],
+        "title": ["Blue", "Carey", "Iris", "Amelia"],
+        "artist": ["Joni", "Joni", "Iris", "Joni"],
+        "released": [date(1971, 6, 22), date(1971, 6, 22), date(2026, 1, 1), date(2026, 3, 1)],
+    }
+)
+
+
+class Neighbours(Saying):
+    name = "item-knn"
+
+
+def phrase(
+    explanation: Explanation,
+    track: int,
+    history: list[int],
+    *,
+    at: datetime | None = None,
+    listeners: list[int] | None = None,
+    kind: type[Saying] = Saying,
+) -> str:
+    """The phrase for one track of `RELEASES`, told to a listener."""
+    when = NO_TIME if at is None else int(at.timestamp()) * 1_000_000
+    asked = QueryBatch(
+        Interactions.from_histories([history], 4),
+        np.zeros(1, np.int32),
+        np.array([when], np.int64),
+        (None,),
+        (None,),
+    )
+    counts = None if listeners is None else np.array(listeners, np.int32)
+    explainer = Explainer([kind(explanation)], RELEASES, counts)
+    ((said,),) = explainer.phrases(asked, np.array([[track]], np.int32), np.zeros((1, 1), np.int32))
+    return said
+
+
+JONI = Explanation(Evidence.TERM, term="Joni")
+MARCH = datetime(2026, 3, 20, tzinfo=UTC)
+
+
+def test_what_came_out_lately_is_new_from_an_artist_of_the_history() -> None:
+    assert phrase(JONI, 3, [0], at=MARCH) == "new from Joni"
+    assert phrase(Explanation(Evidence.TRACK, cause=0), 3, [0], at=MARCH) == "new from Joni"
+    # Without a time the newest release is taken to be new.
+    assert phrase(JONI, 3, [0]) == "new from Joni"
+    assert phrase(JONI, 3, [0], at=MARCH + timedelta(days=90)) == "more from Joni"
+    assert phrase(JONI, 1, [0], at=MARCH) == "more from Joni"
+
+
+def test_what_nobody_has_played_is_new() -> None:
+    assert phrase(JONI, 1, [0], at=MARCH, listeners=[5, 0, 5, 5]) == "new from Joni"
+    assert phrase(JONI, 1, [0], at=MARCH, listeners=[5, 1, 5, 5]) == "more from Joni"
+
+
+def test_new_needs_evidence_of_the_artist() -> None:
+    # The score rests on a genre, or on a track by somebody else, or the term is a tag of that name.
+    assert phrase(Explanation(Evidence.TERM, term="folk"), 3, [0], at=MARCH) == "more folk"
+    assert phrase(Explanation(Evidence.TRACK, cause=2), 3, [2], at=MARCH) == "because you play Iris"
+    assert phrase(JONI, 3, [2], at=MARCH) == "more Joni"
+
+
+def test_listeners_of_an_artist_stand_for_several_tracks_of_theirs() -> None:
+    cause = Explanation(Evidence.TRACK, cause=0)
+    assert phrase(cause, 2, [0, 1], kind=Neighbours) == "listeners of Joni play this"
+    assert phrase(cause, 2, [0], kind=Neighbours) == "because you play Blue by Joni"
+    # What is no evidence of co-listening is not called so; nor is the artist's own track.
+    assert phrase(cause, 2, [0, 1]) == "because you play Blue by Joni"
+    assert phrase(cause, 1, [0, 3], at=MARCH, kind=Neighbours) == "because you play Blue by Joni"
 
 
 @pytest.mark.parametrize(

@@ -22,20 +22,28 @@ SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 _N_NAMED = 3
 
 
-def chosen_listeners(user: str | None, users: Path | None, everyone: bool) -> list[str] | None:
-    """Ids of the listeners that the options name; None stands for all.
+def chosen_listeners(
+    user: str | None,
+    users: Path | None,
+    everyone: bool,
+    artists: Sequence[str] = (),
+    group: Sequence[str] = (),
+) -> list[str] | None:
+    """Ids of the listeners that the options name; None stands for all, no id for artists or a group.
 
     Raises:
         BadInputError: Not exactly one option is given, or it holds no ids.
     """
-    if (user is not None) + (users is not None) + everyone != 1:
+    if (user is not None) + (users is not None) + everyone + bool(artists) + bool(group) != 1:
         raise BadInputError(
             "say whom to recommend to",
             where="options",
-            remedy="Give one of --user ID, --users FILE and --all",
+            remedy="Give one of --user ID, --users FILE, --all, --artist ID and --group ID",
         )
     if user == "":
         raise BadInputError("the id is empty", where="--user", remedy="Give the id of a listener")
+    if artists or group:
+        return []
     if everyone:
         return None
     return [user] if user is not None else _read_ids(users or Path())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from audotics.domain import Mode
     from audotics.recommender.recommender import Recommender
     from audotics.registry import Manifest
+    from audotics.slate import SlateConfig, SlateStatistics
     from audotics.telemetry import Progress
 
 _User = Annotated[str | None, typer.Option("--user", metavar="ID", help="One listener.", show_default=False)]
@@ -37,6 +38,41 @@ _ListsFile = Annotated[
 _IncludeHeard = Annotated[
     bool, typer.Option("--include-heard", help="Tracks the listener has heard may appear.")
 ]
+_Mode = Annotated[
+    Literal["mix", "discover", "familiar"] | None,
+    typer.Option(
+        "--mode",
+        help="discover leaves heard tracks out (the default), familiar keeps nothing else, mix has both.",
+        show_default=False,
+    ),
+]
+_Artists = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--artist",
+        metavar="ID",
+        help="A favourite artist, instead of a listener. Repeatable.",
+        show_default=False,
+    ),
+]
+_Group = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="ID",
+        help="A listener of a group that hears one list. Repeatable.",
+        show_default=False,
+    ),
+]
+_Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        metavar="FILE",
+        help="TOML with the rules of the list, see docs/slate.md.",
+        show_default=False,
+    ),
+]
 _K = Annotated[int, typer.Option("-k", min=1, max=10_000, help="How many tracks.")]
 
 
@@ -54,36 +90,69 @@ def recommend(
     k: _K = 10,
     out: _ListsFile = None,
     include_heard: _IncludeHeard = False,
+    mode: _Mode = None,
+    artist: _Artists = None,
+    group: _Group = None,
+    rules: _Rules = None,
     model: VersionOption = CHAMPION,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Recommend tracks to one listener, to those in a file, or to all.
 
-    Tracks that the listener has heard are left out unless --include-heard.
+    Tracks that the listener has heard are left out unless --include-heard or --mode says otherwise.
+    Instead of a listener, favourite artists (--artist) or several listeners together (--group) get one list.
     """
     from audotics.cli import output
-    from audotics.domain import Mode, Query
+    from audotics.domain import Query
     from audotics.telemetry import progress_on_stderr
 
-    chosen = output.chosen_listeners(user, users, everyone)
+    chosen = output.chosen_listeners(user, users, everyone, artist or (), group or ())
+    wanted = _wanted_mode(mode, include_heard)
     if out is not None:
         output.check_lists_target(out)
     progress = progress_on_stderr(quiet=quiet)
-    recommender = _load(models, model, include_heard, progress)
+    slate_rules = _read_rules(rules)
+    recommender = _load(models, model, wanted != "discover", progress).with_rules(slate_rules)
     listeners = list(recommender.users.ids) if chosen is None else chosen
-    output.note_unknown(recommender, listeners)
-    mode = Mode.MIX if include_heard else Mode.DISCOVER
+    output.note_unknown(recommender, [*listeners, *(group or ())])
+    queries = [Query(user_id=one, k=k, mode=wanted) for one in listeners]
+    if artist or group:
+        queries.append(Query(k=k, mode=wanted, artists=tuple(artist or ()), group=tuple(group or ())))
     if out is None:
-        table = output.explained(recommender, [Query(user_id=one, k=k, mode=mode) for one in listeners])
+        table = output.explained(recommender, queries)
         output.show(table, as_json=as_json)
+    elif artist or group:
+        table = output.explained(recommender, queries).select("user_id", "track_id", "rank", "score")
+        output.write(table, out)
     else:
-        table = _write_lists(recommender, listeners, k, mode, out, progress)
+        table, statistics = _write_lists(recommender, listeners, k, wanted, out, progress)
+        told = {"file": str(out), "n_listeners": len(listeners), "n_rows": table.height}
         if as_json:
-            print(json.dumps({"file": str(out), "n_listeners": len(listeners), "n_rows": table.height}))
+            print(json.dumps(told if rules is None else told | {"slates": statistics.summary()}))
         elif not quiet:
             print(f"{out}: {table.height:,} rows for {len(listeners):,} listeners")
-    output.note_short(table, listeners, k)
+    output.note_short(table, [query.user_id or "" for query in queries], k)
+
+
+def _wanted_mode(mode: str | None, include_heard: bool) -> Mode:
+    from audotics.domain import Mode
+    from audotics.errors import BadInputError
+
+    wanted = Mode(mode or Mode.DISCOVER)
+    if include_heard and mode is not None and wanted is not Mode.MIX:
+        raise BadInputError(
+            f"--include-heard and --mode {mode} contradict each other",
+            where="options",
+            remedy="Leave one of them out",
+        )
+    return Mode.MIX if include_heard else wanted
+
+
+def _read_rules(file: Path | None) -> SlateConfig:
+    from audotics.slate import SlateConfig, read_rules
+
+    return SlateConfig() if file is None else read_rules(file)
 
 
 def _load(models: Path, model: str, include_heard: bool, progress: Progress) -> Recommender:
@@ -116,14 +185,15 @@ def _trained_for_heard(manifest: Manifest) -> bool:
 
 def _write_lists(
     recommender: Recommender, listeners: list[str], k: int, mode: Mode, out: Path, progress: Progress
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, SlateStatistics]:
     from audotics.cli import output
     from audotics.recommender.batch import BatchProcessor
 
     with progress.stage("recommend", total=len(listeners)) as stage:
-        table = BatchProcessor(recommender).table(listeners, k, mode, stage.advance)
+        processor = BatchProcessor(recommender)
+        table = processor.table(listeners, k, mode, stage.advance)
     output.write(table, out)
-    return table
+    return table, processor.statistics
 
 
 def similar(

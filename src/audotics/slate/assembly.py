@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from audotics.data.interactions import Interactions
 from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray
@@ -97,23 +98,27 @@ class SlateMaker:
     def _greedy(self, lists: RankedLists, wanted: IndexArray, acted: Counter[str]) -> IndexArray:
         """Candidates taken ``[batch, max(wanted)]``, -1 where nothing is admitted any more."""
         constraints, objectives = self._constraints(lists), self._objectives(lists)
-        rules: Sequence[Rule] = (*constraints, *objectives)
         batch, width = lists.track_index.shape
         rows = np.arange(batch)
         free = lists.track_index != PADDING
         relevance = scaled_relevance(lists.scores, lists.lengths)
         chosen = np.full((batch, min(int(wanted.max(initial=0)), width)), -1, np.int32)
         for place in range(chosen.shape[1]):
+            filling = place < lists.lengths
+            # What exploration may draw follows in the ranker's order: objectives shape slates, not pools.
+            weighing = objectives if filling.any() else ()
             forbidden = {rule.name: rule.forbidden() for rule in constraints}
-            penalties = {rule.name: (rule.knob, rule.penalty()) for rule in objectives}
+            penalties = {rule.name: (rule.knob * filling[:, None], rule.penalty()) for rule in weighing}
             slots, found = _best(free, forbidden, relevance, penalties)
             found &= place < wanted
-            _count(acted, slots, found & (place < lists.lengths), (free, forbidden, relevance, penalties))
+            if filling.any():
+                _count(acted, slots, found & filling, (free, forbidden, relevance, penalties))
             chosen[found, place] = slots[found]
             if not found.any():
                 break
-            for one in rules:
-                one.take(slots)
+            rules: Sequence[Rule] = (*constraints, *weighing)
+            for rule in rules:
+                rule.take(slots)
             free[rows[found], slots[found]] = False
             free[~found] = False
         return chosen
@@ -170,7 +175,7 @@ def scaled_relevance(scores: FloatArray, lengths: IndexArray) -> FloatArray:
 
 
 Forbidden = dict[str, BoolArray]
-Penalties = dict[str, tuple[float, FloatArray]]
+Penalties = dict[str, tuple[npt.NDArray[np.floating], FloatArray]]
 
 
 def _best(
@@ -185,7 +190,7 @@ def _best(
         # Without objectives utility falls with the rank.
         first = admitted.argmax(axis=1)
         return first, admitted[rows, first]
-    kept = np.prod([1.0 - knob for knob, _ in penalties.values()])
+    kept = np.prod([1.0 - knob for knob, _ in penalties.values()], axis=0)
     utility = np.where(admitted, kept * np.where(admitted, relevance, 0.0), -np.inf)
     for knob, penalty in penalties.values():
         utility -= knob * penalty
