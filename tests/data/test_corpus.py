@@ -133,3 +133,43 @@ def test_keeping_everything_or_nothing() -> None:
     nothing = corpus.keep(pl.Series([False, False]))
     assert nothing.interactions.n_pairs == nothing.events.height == 0
     assert nothing.interactions.n_rows == 2
+
+
+def tagged_catalogue() -> pl.DataFrame:
+    """Track ``a`` tagged by u, v and somebody without events; ``b`` by u; ``c`` by nobody knows whom."""
+    rows = {
+        "track_id": ["a", "b", "c", "d"],
+        "tags": [["rock", "loud", "rock", "old"], ["pop"], ["jazz", "slow"], None],
+        "tagged_by": [["u", "u", "v", "w"], ["u"], None, None],
+    }
+    return completed(pl.DataFrame(rows), TRACKS)
+
+
+def tags_of(corpus: Corpus) -> dict[str, tuple[list[str], list[str]]]:
+    rows = corpus.track_table.iter_rows(named=True)
+    return {row["track_id"]: (row["tags"], row["tagged_by"]) for row in rows}
+
+
+def test_a_hidden_play_takes_the_listeners_own_tags_of_the_track_along() -> None:
+    corpus = corpus_of(tagged_catalogue(), user_id=["u", "u", "v", "u"], track_id=["a", "b", "a", "c"])
+    table = tags_of(corpus.keep(np.array([False, True, True, False])))
+    assert table["a"] == (["rock", "old"], ["v", "w"])
+    assert table["b"] == (["pop"], ["u"])
+    assert table["c"] == (["jazz", "slow"], None)
+    assert table["d"] == (None, None)
+
+
+def test_a_listener_with_another_play_of_the_track_left_keeps_the_tags() -> None:
+    corpus = corpus_of(tagged_catalogue(), user_id=["u", "u", "v"], track_id=["a", "a", "a"])
+    assert tags_of(corpus.keep(np.array([False, True, True]))) == tags_of(corpus)
+
+
+def test_a_track_may_lose_all_its_tags() -> None:
+    corpus = corpus_of(tagged_catalogue(), user_id=["u", "u"], track_id=["a", "b"])
+    assert tags_of(corpus.keep(np.array([True, False])))["b"] == ([], [])
+
+
+def test_lists_of_different_length_say_nothing_of_who_tagged() -> None:
+    odd = tagged_catalogue().with_columns(pl.col("tagged_by").list.head(1))
+    corpus = corpus_of(odd, user_id=["u"], track_id=["a"])
+    assert tags_of(corpus.keep(np.array([False])))["a"] == (["rock", "loud", "rock", "old"], ["u"])

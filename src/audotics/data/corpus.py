@@ -51,12 +51,55 @@ class Corpus:
         """The same vocabularies and tables with only the chosen events (boolean per event).
 
         For out-of-fold training: indices stay comparable, while tracks that lose all their
-        events become cold.
+        events become cold. Tags that a listener gave to a track with which they have no event left go,
+        too: a listener who has not played a track yet has not tagged it.
         """
         events = self.events.filter(pl.Series(chosen, dtype=pl.Boolean))
         return replace(
-            self, events=events, interactions=_interactions(events, len(self.users), len(self.tracks))
+            self,
+            events=events,
+            interactions=_interactions(events, len(self.users), len(self.tracks)),
+            track_table=without_tags_of(self.track_table, self._pairs_lost(events)),
         )
+
+    def _pairs_lost(self, kept: pl.DataFrame) -> pl.DataFrame:
+        """``track_id`` and ``tagged_by`` of the listener-track pairs of which no event is kept."""
+        if "tagged_by" not in self.track_table.columns:
+            return pl.DataFrame(schema=_TAGGED)
+        pair = ["user_index", "track_index"]
+        lost = self.events.select(pair).unique().join(kept.select(pair).unique(), on=pair, how="anti")
+        return pl.DataFrame(
+            {
+                "track_id": pl.Series(self.tracks.ids, dtype=pl.String).gather(lost["track_index"]),
+                "tagged_by": pl.Series(self.users.ids, dtype=pl.String).gather(lost["user_index"]),
+            }
+        )
+
+
+_TAGGED = pl.Schema({"track_id": pl.String(), "tagged_by": pl.String()})
+
+
+def without_tags_of(track_table: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """The tracks table without the tags that certain listeners gave to certain tracks.
+
+    Args:
+        track_table: ``schema.TRACKS``; tags of which it is not known who gave them all stay.
+        pairs: ``track_id`` and ``tagged_by``.
+    """
+    if pairs.is_empty() or "tagged_by" not in track_table.columns:
+        return track_table
+    lists = ["tags", "tagged_by"]
+    known = pl.col("tags").list.len() == pl.col("tagged_by").list.len()
+    given = track_table.filter(known).select("track_id", *lists).explode(lists)
+    left = given.join(pairs, on=["track_id", "tagged_by"], how="anti", maintain_order="left")
+    left = left.group_by("track_id", maintain_order=True).agg(lists)
+    touched = given.join(pairs, on=["track_id", "tagged_by"], how="semi")["track_id"].unique()
+    table = track_table.join(left, on="track_id", how="left", suffix="_left", maintain_order="left")
+    changed = pl.col("track_id").is_in(touched.implode())
+    return table.with_columns(
+        pl.when(changed).then(pl.col(f"{name}_left").fill_null([])).otherwise(pl.col(name)).alias(name)
+        for name in lists
+    ).select(track_table.columns)
 
 
 def build_corpus(events: pl.DataFrame, tracks: pl.DataFrame, users: pl.DataFrame) -> Corpus:

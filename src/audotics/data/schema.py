@@ -42,11 +42,13 @@ TRACKS: dict[str, pl.DataType | type[pl.DataType]] = {
     "explicit": pl.Boolean,
     "genres": pl.List(pl.String),
     "tags": pl.List(pl.String),
+    "tagged_by": pl.List(pl.String),
     "embedding": pl.List(pl.Float32),
 }
 """Columns that every tracks table has (null where unknown); ``feature_*`` floats follow.
 
-``tags`` is a multiset: a tag that three listeners gave stands three times.
+``tags`` is a multiset: a tag that three listeners gave stands three times. ``tagged_by`` holds the
+listener who gave each of them, in the same order, null where the source does not say.
 """
 
 USERS: dict[str, pl.DataType | type[pl.DataType]] = {

@@ -21,7 +21,8 @@ _ARTISTS = Dialect("\t", ("id", "name", "url", "pictureURL"), quoted=False)
 _TAGS = Dialect("\t", ("tagID", "tagValue"), quoted=False)
 _ASSIGNMENTS = Dialect("\t", ("userID", "artistID", "tagID", "day", "month", "year"), quoted=False)
 
-_TAG_ROWS = pl.Schema({LINE: pl.Int64(), "track_id": pl.String(), "tags": pl.List(pl.String())})
+_LIST = pl.List(pl.String())
+_TAG_ROWS = pl.Schema({LINE: pl.Int64(), "track_id": pl.String(), "tags": _LIST, "tagged_by": _LIST})
 
 HELD_OUT = "tag of an artist its listener has no events with"
 """Why a tag is left out when other events replace the set's own."""
@@ -91,7 +92,9 @@ def _tags(path: Path, names_path: Path, pairs: pl.LazyFrame | None) -> Iterator[
         named = chunk.rows.join(names, on="tagID", how="left", maintain_order="left")
         nameless = named.filter(pl.col("tagValue").is_null())
         yield Chunk(
-            named.drop_nulls("tagValue").select(LINE, "track_id", tags=pl.concat_list("tagValue")),
+            named.drop_nulls("tagValue").select(
+                LINE, "track_id", tags=pl.concat_list("tagValue"), tagged_by=pl.concat_list("userID")
+            ),
             pl.concat([chunk.rejected, reject_values(path, nameless, "tagID", "tag has no name")]),
             chunk.left_out,
         )

@@ -181,9 +181,10 @@ def _tags(path: Path, dialect: Dialect, pairs: pl.LazyFrame | None) -> Iterator[
         userId=pl.col("userId"),
         track_id=pl.col("movieId"),
         tags=pl.concat_list(known_text("tag")).list.drop_nulls(),
+        tagged_by=pl.when(known_text("tag").is_null()).then([]).otherwise(pl.concat_list("userId")),
     )
     allowed = given if pairs is None else keep_pairs(given, "userId", pairs, HELD_OUT)
-    return select_columns(allowed, track_id=pl.col("track_id"), tags=pl.col("tags"))
+    return select_columns(allowed, **{name: pl.col(name) for name in ("track_id", "tags", "tagged_by")})
 
 
 def _listeners(path: Path, dialect: Dialect) -> Iterator[Chunk]:
