@@ -55,6 +55,17 @@ def test_histories_are_those_before_hiding(fold: Fold) -> None:
         np.testing.assert_array_equal(history, known)
 
 
+def test_a_thinned_fold_keeps_the_histories_of_those_asked(fold: Fold) -> None:
+    few = fold.take(np.arange(5, dtype=np.int32))
+    thin = few.thinned(200, seed=0)
+    assert thin.visible.interactions.n_pairs <= 200 < few.visible.interactions.n_pairs
+    kept = thin.visible.interactions.rows(few.batch.user_index)
+    np.testing.assert_array_equal(kept.track_index, few.batch.histories.track_index)
+    lengths = thin.visible.interactions.lengths
+    assert ((lengths == 0) | (lengths == few.visible.interactions.lengths)).all()
+    assert few.thinned(10**9, seed=0) is few
+
+
 def test_taking_rows_keeps_each_listeners_own_answers(fold: Fold) -> None:
     chosen = np.array([5, 2], np.int32)
     part = fold.take(chosen)

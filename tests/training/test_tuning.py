@@ -6,12 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from audotics.data.interactions import Interactions
+from audotics.data.corpus import Corpus, build_corpus
+from audotics.data.schema import TRACKS
 from audotics.ranking.quality import validation_ndcg
-from audotics.retrieval.names import new_retriever, retriever_class
-from audotics.retrieval.protocol import Choice
+from audotics.retrieval import ials
+from audotics.retrieval.ials import IALS
+from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever, retriever_class
+from audotics.retrieval.protocol import Choice, Range
 from audotics.training.fold import Fold
-from audotics.training.tuning import TUNING_CUTOFF, ndcg_on, tune, useful_settings
+from audotics.training.tuning import TUNING_CUTOFF, ndcg_on, tune
+from contract.planted import events_table, no_users
 
 
 def test_the_defaults_are_tried_first_and_the_best_is_found(fold: Fold) -> None:
@@ -57,18 +61,44 @@ def test_quality_equals_a_plain_computation(fold: Fold) -> None:
     assert ndcg_on(retriever, fold) == pytest.approx(expected, abs=1e-6)
 
 
+def corpus_of(*rows: tuple[str, str, float, int | None]) -> Corpus:
+    """Events of user, track, plays and position."""
+    events = pl.DataFrame(rows, schema=["user_id", "track_id", "plays", "position"], orient="row")
+    return build_corpus(events_table(events), pl.DataFrame(schema=TRACKS), no_users())
+
+
 def test_settings_that_cannot_matter_are_not_searched() -> None:
-    space = retriever_class("rp3beta").space
-    unordered = Interactions.from_events(
-        pl.DataFrame({"user_index": [0, 0], "track_index": [0, 1], "plays": [1.0, 1.0], "at": [0, 0]}),
-        1,
-        2,
-        ordered=False,
+    found = retriever_class("rp3beta")
+    unordered = corpus_of(("u", "a", 1, None), ("u", "b", 1, None))
+    idle = set(found.space) - set(found.search_space(unordered))
+    assert idle == {"half_life", "play_strength", "history_strength"}
+    ordered = corpus_of(("u", "a", 1, 0), ("u", "b", 2, 1))
+    assert found.search_space(ordered) == dict(found.space)
+
+
+def test_known_settings_are_tried_after_the_defaults_and_never_twice(fold: Fold) -> None:
+    space = {"alpha": Range(0.2, 1.5), "n_neighbours": Choice((100, 200))}
+    portfolio = ({"alpha": 0.9}, {"alpha": 0.9}, {"alpha": 5.0, "n_neighbours": 700, "beta": 0.1})
+    trials = tune(
+        partial(new_retriever, "rp3beta"), space, fold, portfolio=portfolio, n_trials=3, seconds=60, seed=0
     )
-    assert set(space) - set(useful_settings(space, unordered)) == {
-        "half_life",
-        "play_strength",
-        "history_strength",
-    }
-    ordered = Interactions.from_histories([[0, 1, 1]], n_tracks=2)
-    assert useful_settings(space, ordered) == dict(space)
+    assert [trial.settings for trial in trials] == [
+        {"alpha": 0.5, "n_neighbours": 200},
+        {"alpha": 0.9, "n_neighbours": 200},
+        {"alpha": 1.5, "n_neighbours": 200},
+    ]
+
+
+def test_every_portfolio_lies_in_its_space() -> None:
+    for name in RETRIEVER_NAMES:
+        found = retriever_class(name)
+        for known in found.portfolio:
+            assert set(known) <= set(found.space)
+            new_retriever(name, known)
+
+
+def test_ranks_that_would_take_too_long_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = corpus_of(("u", "a", 1, 0), ("u", "b", 2, 1))
+    assert IALS.search_space(corpus)["rank"] == IALS.space["rank"]
+    monkeypatch.setattr(ials, "MAX_FLOPS", 1.0)
+    assert IALS.search_space(corpus)["rank"] == Choice((64,))

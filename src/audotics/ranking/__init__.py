@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from audotics.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from audotics.ranking.blend import BlendRanker as BlendRanker
     from audotics.ranking.boosted import BoostedRanker as BoostedRanker
     from audotics.ranking.config import ModelConfig as ModelConfig
     from audotics.ranking.deep import DeepRanker as DeepRanker
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "BlendRanker": "blend",
         "BoostedRanker": "boosted",
         "DeepRanker": "deep",
         "DeepRecommender": "model",

@@ -13,6 +13,7 @@ _RANKERS = {
     "logistic": ("audotics.ranking.logistic", "LogisticRanker"),
     "linear": ("audotics.ranking.linear", "LinearRanker"),
     "boosted": ("audotics.ranking.boosted", "BoostedRanker"),
+    "blend": ("audotics.ranking.blend", "BlendRanker"),
     "deep": ("audotics.ranking.deep", "DeepRanker"),
 }
 

@@ -12,7 +12,7 @@ from scipy import sparse
 from audotics.domain import FloatArray, IndexArray
 from audotics.errors import BadInputError
 from audotics.retrieval.item_item import STRENGTHS, CoListeningRetriever, ItemItemConfig
-from audotics.retrieval.protocol import Choice, Range, RetrieverConfig, SearchSpace
+from audotics.retrieval.protocol import Choice, Portfolio, Range, RetrieverConfig, SearchSpace
 
 BLOCK_COLUMNS = 128
 """Tracks whose weights are held densely at once."""
@@ -23,7 +23,7 @@ class EASEConfig(ItemItemConfig):
 
     n_neighbours: int = Field(300, ge=1)
     play_strength: float = Field(0.3, ge=0)
-    regularization: float = Field(20.0, gt=0)
+    regularization: float = Field(10.0, gt=0)
     """Ridge, in units of the mean diagonal of the co-occurrence matrix (listeners per track)."""
     normalization: float = Field(0.0, ge=0, le=1)
     """Power of the listeners' and tracks' degrees that each pair is divided by (0.5 = cosine-like)."""
@@ -55,6 +55,7 @@ class EASE(CoListeningRetriever[EASEConfig]):
         "regularization": Range(0.5, 200.0, log=True),
         "normalization": Choice((0.0, 0.25, 0.5)),
     }
+    portfolio: ClassVar[Portfolio] = ({"normalization": 0.25, "play_strength": 1.0}, {"regularization": 30.0})
 
     def weigh(self, plays: sparse.csr_matrix) -> sparse.csr_matrix:
         """The weights of all tracks that take part."""

@@ -13,19 +13,30 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.retrieval.learned import LearnedRetriever, strongest_track
-from audotics.retrieval.protocol import Arrays, Choice, Explanation, Range, RetrieverConfig, SearchSpace
+from audotics.retrieval.protocol import (
+    Arrays,
+    Choice,
+    Explanation,
+    Portfolio,
+    Range,
+    RetrieverConfig,
+    SearchSpace,
+)
 from audotics.retrieval.row_solver import RowSolver
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
+
+MAX_FLOPS = 2e13
+"""Most floating-point operations of a fit that tuning considers: minutes on two cores."""
 
 
 class IALSConfig(RetrieverConfig):
     """Settings of `IALS`."""
 
-    rank: int = Field(128, ge=1, le=2048)
+    rank: int = Field(256, ge=1, le=2048)
     """Length of the factors."""
-    unobserved_ratio: float = Field(8.0, gt=0)
+    unobserved_ratio: float = Field(20.0, gt=0)
     """Confidence of all unobserved pairs together, in units of that of all observed ones."""
-    regularization: float = Field(0.15, gt=0)
+    regularization: float = Field(0.2, gt=0)
     """Ridge of a row of usual length, in units of its number of pairs."""
     sweeps: int = Field(12, ge=1)
     """Times that both sides are solved."""
@@ -60,12 +71,22 @@ class IALS(LearnedRetriever[IALSConfig]):
     name: ClassVar[str] = "ials"
     config_type: ClassVar[type[RetrieverConfig]] = IALSConfig
     space: ClassVar[SearchSpace] = {
-        "rank": Choice((64, 128, 256)),
+        "rank": Choice((128, 256, 512)),
         "unobserved_ratio": Range(1.0, 100.0, log=True),
         "regularization": Range(0.02, 0.6, log=True),
         "play_strength": Choice((0.0, 0.3, 1.0)),
         "half_life": HALF_LIFE,
     }
+    portfolio: ClassVar[Portfolio] = (
+        {"rank": 512, "regularization": 0.1},
+        {"regularization": 0.3, "play_strength": 1.0},
+    )
+
+    @classmethod
+    def search_space(cls, corpus: Corpus) -> SearchSpace:
+        """The space with only the ranks that can be fitted to this corpus in `MAX_FLOPS`."""
+        ranks = tuple(rank for rank in (128, 256, 512) if _flops(corpus.interactions, rank) <= MAX_FLOPS)
+        return {**super().search_space(corpus), "rank": Choice(ranks or (64,))}
 
     def learn(self, corpus: Corpus) -> Arrays:
         """Alternate over listeners and tracks for the configured number of sweeps."""
@@ -133,3 +154,16 @@ class IALS(LearnedRetriever[IALSConfig]):
         expected = np.diff(matrix.indptr) + ratio * usual_pairs
         ridge: FloatArray = (self.config.regularization / (1.0 + ratio) * expected).astype(np.float32)
         return ridge
+
+
+def _flops(interactions: Interactions, rank: int) -> float:
+    """Floating-point operations of a fit with the usual number of sweeps.
+
+    Each pair adds to a Gram matrix on both sides; each row on either side is one system of equations,
+    never larger than its entries or the rank.
+    """
+    tracks = np.bincount(interactions.track_index, minlength=interactions.n_tracks)
+    sides = np.concatenate([interactions.lengths, tracks]).astype(np.float64)
+    order = np.minimum(sides, rank)
+    per_sweep = 2 * np.sum(sides * order * rank) + 2 / 3 * np.sum(order**3)
+    return float(IALSConfig().sweeps * per_sweep)

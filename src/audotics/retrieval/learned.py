@@ -14,7 +14,7 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.errors import NotFittedError
-from audotics.retrieval.protocol import Arrays, Evidence, Explanation, RetrieverConfig, SearchSpace
+from audotics.retrieval.protocol import Arrays, Evidence, Explanation, Portfolio, RetrieverConfig, SearchSpace
 
 ConfigT = TypeVar("ConfigT", bound=RetrieverConfig)
 
@@ -31,6 +31,7 @@ class LearnedRetriever(ABC, Generic[ConfigT]):
 
     name: ClassVar[str]
     space: ClassVar[SearchSpace]
+    portfolio: ClassVar[Portfolio] = ()
     config_type: ClassVar[type[RetrieverConfig]]
 
     def __init__(self, config: ConfigT | None = None) -> None:
@@ -46,6 +47,15 @@ class LearnedRetriever(ABC, Generic[ConfigT]):
     def applies_to(cls, corpus: Corpus) -> bool:
         """Whether the data has what this retriever needs: at least one interaction."""
         return corpus.interactions.n_pairs > 0
+
+    @classmethod
+    def search_space(cls, corpus: Corpus) -> SearchSpace:
+        """``space`` without what cannot matter: no order, nothing fades; no counts, no play weighs more."""
+        interactions = corpus.interactions
+        idle = set() if interactions.ordered else {"half_life"}
+        if interactions.n_pairs and (interactions.plays == interactions.plays[0]).all():
+            idle |= {"play_strength", "history_strength"}
+        return {name: where for name, where in cls.space.items() if name not in idle}
 
     @abstractmethod
     def learn(self, corpus: Corpus) -> Arrays:

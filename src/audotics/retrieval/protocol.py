@@ -45,6 +45,10 @@ SearchSpace: TypeAlias = Mapping[str, Choice | Range]
 """Which fields of a configuration tuning may change, and where it looks."""
 
 
+Portfolio: TypeAlias = tuple[Mapping[str, Any], ...]
+"""Settings that suited other kinds of data: tuning tries them before it searches."""
+
+
 class Evidence(StrEnum):
     """What a retriever's score for a track rests on."""
 
@@ -77,6 +81,7 @@ class Retriever(Protocol):
 
     name: ClassVar[str]
     space: ClassVar[SearchSpace]
+    portfolio: ClassVar[Portfolio]
     config_type: ClassVar[type[RetrieverConfig]]
 
     def __init__(self, config: Any = None) -> None:
@@ -90,6 +95,11 @@ class Retriever(Protocol):
     @classmethod
     def applies_to(cls, corpus: Corpus) -> bool:
         """Whether the data has what this retriever needs (order, content, times)."""
+        ...
+
+    @classmethod
+    def search_space(cls, corpus: Corpus) -> SearchSpace:
+        """The part of ``space`` that can matter for this corpus and can be afforded on it."""
         ...
 
     def fit(self, corpus: Corpus) -> Self:

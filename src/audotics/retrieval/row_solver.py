@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,13 @@ BLOCK_FLOATS = 4_000_000
 
 SHORTEST_SHARE = 0.8
 """Rows of one block are padded to its longest; none is shorter than this share of it."""
+
+
+class _Span(NamedTuple):
+    """Rows solved together, and the length of the longest."""
+
+    rows: npt.NDArray[np.int64]
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,18 @@ class _Block:
         slack = np.divide(1.0, self.weights, where=self.present, out=np.ones_like(self.weights))
         _add_to_diagonal(system, slack)
         return scaled, system
+
+    def solution(self) -> FloatArray:
+        """Factors ``[block, rank]`` of every row."""
+        if self.is_dual:
+            scaled, system = self.dual()
+            dual = np.linalg.solve(system, self.present[:, :, None].astype(np.float32))
+            answer: FloatArray = (scaled.transpose(0, 2, 1) @ dual)[:, :, 0]
+            answer /= np.sqrt(self.diagonal)
+        else:
+            moments = self.gathered.transpose(0, 2, 1) @ self.weights[:, :, None]
+            answer = np.linalg.solve(self.primal(), moments)[:, :, 0]
+        return answer
 
     def primal(self) -> FloatArray:
         """``D + X' C X`` ``[block, rank, rank]``."""
@@ -104,15 +126,20 @@ class RowSolver:
             ridge: ``[n_rows]``, above 0.
         """
         solved = np.zeros((matrix.shape[0], len(self.spectrum)), np.float32)
-        for block in self._blocks(matrix, ridge):
-            if block.is_dual:
-                scaled, system = block.dual()
-                dual = np.linalg.solve(system, block.present[:, :, None].astype(np.float32))
-                answer = (scaled.transpose(0, 2, 1) @ dual)[:, :, 0] / np.sqrt(block.diagonal)
-            else:
-                moments = block.gathered.transpose(0, 2, 1) @ block.weights[:, :, None]
-                answer = np.linalg.solve(block.primal(), moments)[:, :, 0]
-            solved[block.rows] = answer
+
+        def solve_span(span: _Span) -> None:
+            block = self._gather(matrix, span, ridge)
+            solved[block.rows] = block.solution()
+
+        spans = list(self._spans(matrix))
+        n_threads = min(len(spans), os.cpu_count() or 1)
+        if n_threads < 2:
+            for span in spans:
+                solve_span(span)
+        else:
+            # numpy's linear algebra runs without the interpreter's lock; blocks write to rows of their own.
+            with ThreadPoolExecutor(n_threads) as threads:
+                list(threads.map(solve_span, spans))
         return solved
 
     def contributions(self, matrix: sparse.csr_matrix, ridge: FloatArray, targets: FloatArray) -> FloatArray:
@@ -129,7 +156,8 @@ class RowSolver:
             ``[nnz]``, in the order of ``matrix.data``.
         """
         parts = np.zeros(matrix.nnz, np.float32)
-        for block in self._blocks(matrix, ridge):
+        for span in self._spans(matrix):
+            block = self._gather(matrix, span, ridge)
             target = targets[block.rows]
             if block.is_dual:
                 scaled, system = block.dual()
@@ -141,8 +169,8 @@ class RowSolver:
             parts[block.places[block.present]] = shares[block.present]
         return parts
 
-    def _blocks(self, matrix: sparse.csr_matrix, ridge: FloatArray) -> Iterator[_Block]:
-        """Rows with entries, longest first, in blocks of bounded size and similar length."""
+    def _spans(self, matrix: sparse.csr_matrix) -> Iterator[_Span]:
+        """Rows with entries, longest first, in spans of bounded size and similar length."""
         lengths = np.diff(matrix.indptr).astype(np.int64)
         order = np.argsort(lengths, kind="stable")
         ascending = lengths[order]
@@ -153,12 +181,11 @@ class RowSolver:
             rows_that_fit = max(1, BLOCK_FLOATS // (rank * max(width, min(width, rank))))
             similar = int(np.searchsorted(ascending, SHORTEST_SHARE * width))
             start = max(similar, stop - rows_that_fit)
-            yield self._gather(matrix, order[start:stop], width, ridge)
+            yield _Span(order[start:stop], width)
             stop = start
 
-    def _gather(
-        self, matrix: sparse.csr_matrix, rows: npt.NDArray[np.int64], width: int, ridge: FloatArray
-    ) -> _Block:
+    def _gather(self, matrix: sparse.csr_matrix, span: _Span, ridge: FloatArray) -> _Block:
+        rows, width = span
         offsets = np.arange(width)
         starts = matrix.indptr[rows].astype(np.int64)
         present = offsets < (matrix.indptr[rows + 1] - starts)[:, None]

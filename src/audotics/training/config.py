@@ -15,7 +15,7 @@ from audotics.ranking.names import ranker_class
 from audotics.retrieval.names import new_retriever, retriever_class
 from audotics.training.splitting import SplitName
 
-RANKERS = ("single", "mean", "logistic", "linear", "boosted", "deep")
+RANKERS = ("single", "mean", "logistic", "linear", "boosted", "blend", "deep")
 
 
 class TrainConfig(BaseModel):
@@ -44,7 +44,7 @@ class TrainConfig(BaseModel):
     )
     tune_trials: int = Field(12, ge=0, description="Settings tried for each retriever; 0 takes the defaults.")
     tune_seconds: float = Field(
-        60.0,
+        150.0,
         ge=0,
         description="Longest time spent on tuning all retrievers. It ends by the clock: for the same "
         "model on any machine set it to inf and let tune_trials be the limit.",

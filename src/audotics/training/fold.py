@@ -80,6 +80,24 @@ class Fold:
             self.include_heard,
         )
 
+    def thinned(self, n_pairs: int, seed: int) -> Fold:
+        """The same queries over a smaller service, of about ``n_pairs`` pairs where there are more.
+
+        What is visible of the asked listeners stays, and what is visible of a random sample of the others.
+        What suits the sample suits the whole well enough to choose settings by, at a cost that does not
+        grow with the service.
+        """
+        interactions = self.visible.interactions
+        if interactions.n_pairs <= n_pairs:
+            return self
+        order = np.random.default_rng(seed).permutation(interactions.n_rows)
+        asked = np.isin(order, self.batch.user_index)
+        order = np.concatenate([order[asked], order[~asked]])
+        within = np.cumsum(interactions.lengths[order]) <= n_pairs
+        chosen = np.zeros(interactions.n_rows, np.bool_)
+        chosen[order[within | np.isin(order, self.batch.user_index)]] = True
+        return replace(self, visible=self.visible.keep(chosen[self.visible.events["user_index"].to_numpy()]))
+
     def roles(self, seed: int, most: int) -> Roles[IndexArray]:
         """The listeners' parts, drawn by the seed; beyond ``most`` listeners the others have none."""
         order = np.random.default_rng(seed).permutation(self.batch.size)[:most].astype(np.int32)

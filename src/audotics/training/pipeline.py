@@ -28,11 +28,14 @@ from audotics.training.fold import CONTEXT_SHARE, Fold, Roles, hide
 from audotics.training.judging import judge
 from audotics.training.lists import answer_counts, available_heads, joined, ranking_examples
 from audotics.training.rankers import RankerFactory
-from audotics.training.tuning import Trial, tune, useful_settings
+from audotics.training.tuning import Trial, tune
 
 TunedSettings = dict[str, dict[str, Any]]
 
 FAVOURITES = "favourites"
+
+TUNING_PAIRS = 400_000
+"""Listener-track pairs beyond which retrievers are tuned on a sample of the listeners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ class TrainingPipeline:
     def _tune(self, teaching: Fold) -> tuple[dict[str, list[Trial]], TunedSettings]:
         config = self.config
         few = teaching.take(np.arange(min(config.tune_listeners, teaching.batch.size), dtype=np.int32))
+        few = few.thinned(TUNING_PAIRS, config.seed)
         names = self._retriever_names(teaching.visible)
         trials: dict[str, list[Trial]] = {}
         tuned: TunedSettings = {}
@@ -171,8 +175,9 @@ class TrainingPipeline:
             with self.progress.stage(f"tune {name}"):
                 trials[name] = tune(
                     partial(new_retriever, name),
-                    useful_settings(retriever_class(name).space, teaching.visible.interactions),
+                    retriever_class(name).search_space(teaching.visible),
                     few,
+                    portfolio=retriever_class(name).portfolio,
                     n_trials=config.tune_trials,
                     seconds=share,
                     seed=config.seed,

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from inspect import signature
 
 from audotics.errors import MissingExtraError
+from audotics.ranking.blend import BlendRanker
 from audotics.ranking.config import ModelConfig, RankingWorld
 from audotics.ranking.deep import DeepRanker
 from audotics.ranking.names import RANKER_NAMES, ranker_class
@@ -14,7 +15,10 @@ from audotics.ranking.protocol import Ranker, RankingExamples
 from audotics.telemetry import Progress
 from audotics.training.config import TrainConfig
 
-NEED_HITS = ("logistic", "boosted", "deep")
+BLENDED = ("logistic", "linear", "boosted")
+"""Rankers that the blend is made of, as far as they compete."""
+
+NEED_HITS = ("logistic", "boosted", "blend", "deep")
 """Rankers that cannot be fitted where no list that stops them holds a hidden play."""
 
 
@@ -37,6 +41,8 @@ class RankerFactory:
             self.left_out |= dict.fromkeys({"single"} & set(wanted), "heard and unheard tracks need several")
         if "deep" in wanted and find_spec("tensorflow") is None:
             self.left_out["deep"] = "TensorFlow is not installed (pip install 'audotics[tensorflow]')"
+        if "blend" in wanted and len(self._blended(wanted)) < 2:
+            self.left_out["blend"] = f"it takes two of {', '.join(BLENDED)}"
         self.names = tuple(name for name in wanted if name not in self.left_out)
         if not self.names:
             raise MissingExtraError("the deep ranker", "tensorflow")
@@ -52,8 +58,12 @@ class RankerFactory:
             self._leave_out(
                 [name for name in self.names if name in NEED_HITS], "too few listeners with hidden plays"
             )
-        rankers = []
+        rankers: list[Ranker] = []
         for name in self.names or ("mean",):
+            if name == BlendRanker.name:
+                # Its members compete, too, and are fitted already.
+                rankers.append(BlendRanker.of([one for one in rankers if one.name in BLENDED]))
+                continue
             with progress.stage(f"fit the {name} ranker"):
                 rankers.append(self.new(name).fit(taught, stopping))
         return rankers
@@ -62,8 +72,14 @@ class RankerFactory:
         """An unfitted ranker."""
         if name == DeepRanker.name:
             return DeepRanker(self._world, self._deep)
+        if name == BlendRanker.name:
+            return BlendRanker(lambda: [self.new(member) for member in self._blended(self.names)])
         found: Callable[..., Ranker] = ranker_class(name)
         return found(seed=self._seed) if "seed" in signature(found).parameters else found()
+
+    @staticmethod
+    def _blended(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name in BLENDED)
 
     def _leave_out(self, names: list[str], why: str) -> None:
         self.left_out |= dict.fromkeys(names, why)

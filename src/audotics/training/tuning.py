@@ -11,11 +11,10 @@ import numpy as np
 import optuna
 import polars as pl
 
-from audotics.data.interactions import Interactions
 from audotics.domain import FloatArray, IndexArray
 from audotics.ranking.quality import validation_ndcg
 from audotics.recommender.candidates import best_of
-from audotics.retrieval.protocol import Choice, Range, Retriever, SearchSpace
+from audotics.retrieval.protocol import Choice, Portfolio, Range, Retriever, SearchSpace
 from audotics.training.fold import Fold
 
 TUNING_CUTOFF = 20
@@ -31,19 +30,12 @@ class Trial:
     seconds: float
 
 
-def useful_settings(space: SearchSpace, interactions: Interactions) -> SearchSpace:
-    """The settings that can matter: without order nothing fades, without counts no play weighs more."""
-    idle = set() if interactions.ordered else {"half_life"}
-    if interactions.n_pairs and (interactions.plays == interactions.plays[0]).all():
-        idle |= {"play_strength", "history_strength"}
-    return {name: where for name, where in space.items() if name not in idle}
-
-
 def tune(
     build: Callable[[dict[str, Any]], Retriever],
     space: SearchSpace,
     fold: Fold,
     *,
+    portfolio: Portfolio = (),
     n_trials: int,
     seconds: float,
     seed: int,
@@ -54,6 +46,8 @@ def tune(
         build: Makes an unfitted retriever from settings that differ from its defaults.
         space: Where to look.
         fold: Fitted on ``fold.visible``, judged on its queries.
+        portfolio: What to try after the defaults and before the search; settings outside ``space`` are
+            left out.
         n_trials: Most settings tried, the defaults included.
         seconds: No trial starts after this time.
         seed: Seed of the sampler (Tree-structured Parzen Estimator, Bergstra et al. 2011).
@@ -67,7 +61,9 @@ def tune(
         direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
     )
     defaults = build({}).config.model_dump()
-    study.enqueue_trial({name: defaults[name] for name in space})
+    for known in ({}, *portfolio):
+        settings = {name: _nearest(known.get(name, defaults[name]), where) for name, where in space.items()}
+        study.enqueue_trial(settings, skip_if_exists=True)
     trials: list[Trial] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -99,6 +95,13 @@ def _hits(best: IndexArray, played: pl.DataFrame, n_tracks: int) -> FloatArray:
     answers = np.sort(played["row"].to_numpy().astype(np.int64) * n_tracks + played["track_index"].to_numpy())
     asked = np.arange(len(best), dtype=np.int64)[:, None] * n_tracks + best
     return (np.isin(asked, answers) & (best >= 0)).astype(np.float32)
+
+
+def _nearest(value: Any, where: Choice | Range) -> Any:
+    """The value itself where it can be chosen, else the end of the space nearest to it."""
+    if isinstance(where, Range):
+        return min(max(value, where.low), where.high)
+    return value if value in where.values else where.values[-1]
 
 
 def _suggest(trial: optuna.Trial, name: str, where: Choice | Range) -> Any:
