@@ -56,8 +56,8 @@ def test_keys_are_as_far_as_on_the_circle_of_fifths() -> None:
 def test_what_is_unknown_lies_in_the_middle() -> None:
     heard = sound(tempo=[100.0, None, 0.0])
     assert step(heard, 0, 1) == step(heard, 0, 2) == pytest.approx(1.5)
-    assert heard.is_known
-    assert not sound(energy=[None, None]).is_known
+    nothing = sound(energy=[None] * 5)
+    assert flowing(np.array([[3, 0, 4, 1]], np.int32), nothing).tolist() == [[0, 1, 2, 3]]
 
 
 @settings(max_examples=30, deadline=None)

@@ -46,11 +46,6 @@ class Sound:
         major = key + 3 * np.nan_to_num(minor)
         return cls(np.log2(tempo), energy, ((np.round(major) * 7) % 12).astype(np.float32), minor)
 
-    @property
-    def is_known(self) -> bool:
-        """Whether anything at all is known."""
-        return any(np.isfinite(values).any() for values in (self.tempo, self.energy, self.fifths))
-
     def distances(self, track_index: IndexArray) -> FloatArray:
         """How rough each step would be ``[batch, k, k]``, 0 to 3; a padded track is read as the first.
 
