@@ -15,7 +15,10 @@ N_USERS, N_TRACKS, N_GROUPS = 60, 90, 3
 
 SMALL = ModelConfig(
     embedding_dim=8,
-    hidden=(16, 8),
+    hidden=(16,),
+    n_experts=3,
+    expert_width=8,
+    embedding_rate=1.0,
     hashed_rows=4,
     batch_size=32,
     candidates_per_list=24,

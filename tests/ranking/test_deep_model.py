@@ -147,3 +147,83 @@ def test_dropout_only_in_training():
     inputs = model_inputs(EXAMPLES.inputs)
     assert np.array_equal(made(inputs)["play"], made(inputs)["play"])
     assert not np.array_equal(made(inputs, training=True)["play"], made(inputs, training=True)["play"])
+
+
+SEVERAL = replace(EXAMPLES, heads=("play", "skip", "like"), labels=np.repeat(EXAMPLES.labels, 3, axis=2))
+
+
+def gated(**settings) -> DeepRecommender:
+    """Three heads whose gates have opinions."""
+    made = shaken(SEVERAL, **settings)
+    rng = np.random.default_rng(4)
+    made.gates.kernel.assign(rng.normal(size=made.gates.kernel.shape))
+    made.gates.bias.assign(rng.normal(size=made.gates.bias.shape))
+    made.top.bias.assign(rng.normal(size=made.top.bias.shape))
+    return made
+
+
+def test_gates_sum_to_one_for_every_head():
+    made = gated()
+    hidden = np.random.default_rng(5).normal(size=(2, 7, made.config.hidden[-1])).astype(np.float32)
+    shares = made.gate_shares(hidden).numpy()
+    assert shares.shape == (2, 7, SMALL.n_experts, 3)
+    assert np.all(shares >= 0)
+    np.testing.assert_allclose(shares.sum(axis=2), 1, atol=1e-6)
+    assert shares.std(axis=3).min() > 1e-4
+
+
+def relu(values):
+    return np.maximum(values, 0)
+
+
+def test_equals_the_definition_candidate_by_candidate():
+    """Likenesses, shared bottom, experts, gates and towers as the papers write them."""
+    made = gated()
+    found = {head: logits.numpy() for head, logits in made(model_inputs(SEVERAL.inputs)).items()}
+    inputs = SEVERAL.inputs
+    vectors = made.track_vectors(np.arange(N_TRACKS, dtype=np.int32), training=False).numpy()
+    users = made.users.table.numpy()
+    layer = {
+        dense.name: [weight.numpy() for weight in dense.weights] for dense in made.layers if dense.weights
+    }
+    n_experts, width = SMALL.n_experts, SMALL.expert_width
+    for row, slot in [(0, 0), (3, 2), (7, 5)]:
+        track = vectors[inputs.track_index[row, slot]]
+        recent = vectors[inputs.recent[row][inputs.recent[row] >= 0]]
+        cosine = recent @ track / np.linalg.norm(recent, axis=1) / np.linalg.norm(track)
+        attention = np.exp(10 * cosine) / np.exp(10 * cosine).sum()
+        likeness = [track @ users[inputs.user_index[row]], cosine.mean(), attention @ cosine]
+        features = inputs.features[row, slot]
+        kernel, bias = layer["shared_0"]
+        hidden = relu(
+            np.concatenate([features, likeness]) @ kernel + bias + inputs.context[row] @ layer["per_list"][0]
+        )
+        experts = relu(hidden @ layer["experts"][0] + layer["experts"][1]).reshape(n_experts, width)
+        opinions = (hidden @ layer["gates"][0] + layer["gates"][1]).reshape(n_experts, 3)
+        for place, head in enumerate(SEVERAL.heads):
+            gate = np.exp(opinions[:, place]) / np.exp(opinions[:, place]).sum()
+            tower = (gate @ experts) @ layer["top"][0][:, place] + layer["top"][1][place]
+            expected = features @ layer["skip"][0][:, place] + tower
+            assert found[head][row, slot] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_one_head_has_one_expert_and_no_gates():
+    alone, several = fresh(n_experts=5), fresh(SEVERAL, n_experts=5)
+    assert not hasattr(alone, "gates")
+    assert alone.experts.kernel.shape[-1] == SMALL.expert_width
+    assert several.experts.kernel.shape[-1] == 5 * SMALL.expert_width
+
+
+def test_several_heads_may_share_one_bottom_too():
+    found = shaken(SEVERAL, n_experts=1)(model_inputs(SEVERAL.inputs))
+    assert not np.allclose(found["skip"], found["like"])
+
+
+def test_before_training_every_head_is_its_linear_model():
+    made = fresh(SEVERAL)
+    weights = np.arange(6, dtype=np.float32)
+    made.start_from(WEIGHTS, CONTENT, {"like": weights})
+    found = made(model_inputs(SEVERAL.inputs))
+    np.testing.assert_allclose(found["play"], SEVERAL.inputs.features @ WEIGHTS, atol=1e-5)
+    np.testing.assert_allclose(found["like"], SEVERAL.inputs.features @ weights, atol=1e-5)
+    assert np.abs(found["skip"]).max() == 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss
 
 from contract import deep_worlds
 from contract.deep_worlds import CONTENT, SMALL, group_interactions, with_utility, world
@@ -14,6 +15,7 @@ pytest.importorskip("tensorflow")
 
 from audotics.errors import BadInputError, DamagedError, MissingExtraError
 from audotics.ranking.deep import DeepRanker
+from audotics.ranking.heads import HeadModel
 from audotics.ranking.linear import LinearRanker
 from audotics.ranking.protocol import RankingExamples
 from audotics.ranking.quality import mean_ndcg
@@ -142,6 +144,22 @@ class TestHeads:
         chance = fitted.probabilities(test.inputs)["skip"]
         known = ~np.isnan(skips) & test.inputs.present
         assert chance[known & (skips > 0)].mean() > chance[known & (skips == 0)].mean() + 0.1
+
+    def test_heads_are_no_worse_than_their_linear_models(self, fitted, several):
+        train, validation, test = several
+        linear = HeadModel().fit(train, validation).probabilities(test.inputs)["skip"]
+        skips = test.labels[..., 1]
+        known = ~np.isnan(skips) & test.inputs.present
+        deep = fitted.probabilities(test.inputs)["skip"]
+        assert log_loss(skips[known], deep[known]) < log_loss(skips[known], linear[known]) * 1.03
+
+    def test_play_alone_decides_nothing_about_untrained_heads(self, several):
+        """Where training never helps play, the other heads are linear models, not constants."""
+        train, validation, test = several
+        config = SMALL.model_copy(update={"epochs": 0})
+        untrained = DeepRanker(world(CONTENT), config).fit(train, validation).probabilities(test.inputs)
+        linear = HeadModel().fit(train, validation).probabilities(test.inputs)["skip"]
+        np.testing.assert_allclose(untrained["skip"], linear, atol=0.02)
 
 
 class TestHistory:

@@ -49,6 +49,17 @@ def test_parts_of_a_candidate_stay_together():
         assert np.array_equal(batch["weights"][:, 0], batch["user_index"])
 
 
+def test_given_likenesses_stay_with_their_candidates():
+    examples = numbered(12)
+    track = examples.inputs.track_index
+    likenesses = np.stack([track, track + 1000], axis=-1).astype(np.float32)
+    config = ModelConfig(batch_size=8, candidates_per_list=10)
+    feed = ListFeed(examples, np.ones(track.shape, np.float32), config, likenesses)
+    for batch in feed.epoch(0):
+        expected = np.stack([batch["track_index"], batch["track_index"] + 1000], axis=-1)
+        np.testing.assert_array_equal(batch["likenesses"], expected)
+
+
 def test_candidates_and_order_change_with_the_pass_and_repeat_with_the_seed():
     examples = numbered(20)
     first, again, second = batches(examples), batches(examples), batches(examples, epoch=1)

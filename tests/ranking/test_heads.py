@@ -47,6 +47,13 @@ def test_only_heads_with_both_outcomes_are_learned(fitted):
     assert list(fitted.probabilities(FRESH.inputs)) == ["play", "skip"]
 
 
+def test_heads_may_be_chosen(fitted):
+    skips = HeadModel(heads=("skip", "like")).fit(TRAIN, STOP)
+    assert skips.heads_ == ("skip",)
+    np.testing.assert_array_equal(skips.weights_[0], fitted.weights_[1])
+    assert HeadModel(heads=("like",)).fit(TRAIN, STOP).probabilities(FRESH.inputs) == {}
+
+
 def test_finds_what_causes_a_skip_although_few_are_known(fitted):
     weights = fitted.weights_[1]
     assert weights[2] == pytest.approx(-1.5, abs=0.2)

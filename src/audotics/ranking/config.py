@@ -15,26 +15,37 @@ class ModelConfig(BaseModel):
     """Settings of `DeepRecommender`, its pre-training and its training.
 
     The defaults suit some thousand to some million lists; tuning changes mainly ``learning_rate``,
-    ``l2``, ``dropout`` and ``embedding_dim``.
+    ``l2``, ``dropout`` and ``embedding_dim``. Few lists make short passes, so ``epochs`` and
+    ``patience`` are long: the first dozen steps often cost a little before anything is gained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     embedding_dim: int = Field(64, ge=1, le=1024, description="Length of user and track embeddings")
-    hidden: tuple[int, ...] = Field((128, 64, 32), min_length=1, description="Widths of the dense layers")
+    hidden: tuple[int, ...] = Field((64,), min_length=1, description="Widths of the layers all heads share")
+    n_experts: int = Field(4, ge=1, description="Experts that several heads mix; one head has one expert")
+    expert_width: int = Field(16, ge=1, description="Width of each expert")
     hashed_rows: int = Field(64, ge=1, description="Embedding rows shared by ids that training never saw")
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of hidden units left out in training")
     id_dropout: float = Field(
         0.1, ge=0, lt=1, description="Share of user and track ids hidden in training, so that unseen ids work"
     )
     l2: float = Field(1e-5, ge=0, description="Penalty on the weights of the dense layers")
-    learning_rate: float = Field(1e-3, gt=0, description="Step of Adam for the ranking lists")
-    batch_size: int = Field(128, ge=1, description="Lists per step")
-    candidates_per_list: int = Field(
-        64, ge=2, description="Candidates per training list: positives and sampled negatives"
+    learning_rate: float = Field(3e-3, gt=0, description="Step of Adam for the ranking lists")
+    embedding_rate: float = Field(
+        0.0,
+        ge=0,
+        description="Step of embeddings on lists, as a share of learning_rate; 0 leaves them as pairs taught",
     )
-    epochs: int = Field(20, ge=0, description="Passes over the lists at most")
-    patience: int = Field(3, ge=1, description="Passes without a better validation NDCG@20 before stopping")
+    averaging: float = Field(
+        0.98, ge=0, lt=1, description="Share of the running mean of the dense weights kept at every step"
+    )
+    batch_size: int = Field(64, ge=1, description="Lists per step")
+    candidates_per_list: int = Field(
+        128, ge=2, description="Candidates per training list: positives and sampled negatives"
+    )
+    epochs: int = Field(40, ge=0, description="Passes over the lists at most")
+    patience: int = Field(8, ge=1, description="Passes without a better validation NDCG@20 before stopping")
     head_weight: float = Field(0.2, ge=0, description="Weight of each head beside play in the loss")
     pretraining_epochs: int = Field(6, ge=0, description="Passes of the two-tower model; 0 leaves it out")
     pretraining_batch_size: int = Field(1024, ge=2, description="Pairs per step; the others are negatives")

@@ -24,11 +24,19 @@ class ListFeed:
         examples: Lists; those where nothing happened are left out.
         weights: ``[n_lists, width]``, how much each candidate counts.
         config: Batch size, candidates per list, seed.
+        likenesses: ``[n_lists, width, n]``, where the model need not compute them.
     """
 
-    def __init__(self, examples: RankingExamples, weights: FloatArray, config: ModelConfig) -> None:
+    def __init__(
+        self,
+        examples: RankingExamples,
+        weights: FloatArray,
+        config: ModelConfig,
+        likenesses: FloatArray | None = None,
+    ) -> None:
         self._examples = examples
         self._weights = weights
+        self._likenesses = likenesses
         self._lists = np.flatnonzero((examples.labels > 0).any(axis=(1, 2))).astype(np.int32)
         self._n_kept = min(config.candidates_per_list, examples.inputs.track_index.shape[1])
         self._batch = min(config.batch_size, len(self._lists))
@@ -59,7 +67,10 @@ class ListFeed:
         slots = sample_slots(chosen.inputs.present, chosen.labels, self._n_kept, rng)
         cut = take_slots(chosen, slots)
         weights = np.take_along_axis(self._weights[lists], slots, axis=1)
-        return {**model_inputs(cut.inputs), "labels": cut.labels, "weights": weights}
+        tensors = {**model_inputs(cut.inputs), "labels": cut.labels, "weights": weights}
+        if self._likenesses is not None:
+            tensors["likenesses"] = np.take_along_axis(self._likenesses[lists], slots[..., None], axis=1)
+        return tensors
 
 
 def class_balance(examples: RankingExamples) -> FloatArray:

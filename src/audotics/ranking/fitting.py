@@ -10,6 +10,7 @@ import tensorflow as tf
 from audotics.domain import FloatArray
 from audotics.ranking.batches import Scorer
 from audotics.ranking.config import ModelConfig, ModelShape, RankingWorld
+from audotics.ranking.heads import HeadModel
 from audotics.ranking.linear import LinearRanker
 from audotics.ranking.model import DeepRecommender
 from audotics.ranking.pretraining import pretrain
@@ -33,7 +34,7 @@ def fit_model(
     validation: RankingExamples,
     weights: FloatArray,
 ) -> FittedModel:
-    """Linear start, two-tower pre-training, listwise training.
+    """Linear start of every head, two-tower pre-training, listwise training.
 
     Every source of chance has its own seed; TensorFlow is told to use deterministic kernels, which stays
     so for the process.
@@ -47,7 +48,13 @@ def fit_model(
     """
     tf.config.experimental.enable_op_determinism()
     model = DeepRecommender(config, shape_of(world, train))
-    model.start_from(LinearRanker(config.seed).fit(train, validation).weights_, world.content)
+    # Other heads start as their linear models too: if play gains nothing by training, they are what serves.
+    others = HeadModel(config.seed, train.heads[1:]).fit(train, validation)
+    model.start_from(
+        LinearRanker(config.seed).fit(train, validation).weights_,
+        world.content,
+        dict(zip(others.heads_, others.weights_, strict=True)),
+    )
     history = TrainingHistory()
     if world.interactions is not None:
         history.pretraining_loss = pretrain(model, world.interactions)

@@ -11,7 +11,7 @@ from audotics.domain import FloatArray
 from audotics.errors import DamagedError, NotFittedError
 from audotics.ranking.calibration import fit_sigmoid, sigmoid
 from audotics.ranking.checks import check_feature_names, check_positives
-from audotics.ranking.protocol import RankingExamples, RankingInputs
+from audotics.ranking.protocol import HEADS, RankingExamples, RankingInputs
 from audotics.ranking.sampling import within_budget
 from audotics.ranking.storage import read_array, read_settings, write_state
 
@@ -32,6 +32,7 @@ class HeadModel:
 
     Args:
         seed: Chooses the sampled negatives where the lists are too many to use whole.
+        heads: Which to learn.
     """
 
     name: ClassVar[str] = "heads"
@@ -40,8 +41,8 @@ class HeadModel:
     weights_: FloatArray
     intercepts_: FloatArray
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, seed: int = 0, heads: tuple[str, ...] = HEADS) -> None:
+        self.seed, self.heads = seed, heads
 
     def fit(self, train: RankingExamples, validation: RankingExamples) -> Self:
         """Learn every head that ``train`` knows enough of; the others are left out.
@@ -57,11 +58,14 @@ class HeadModel:
         sampled = within_budget(train, _MAX_ROWS, self.seed)
         found = {}
         for place, head in enumerate(train.heads):
+            if head not in self.heads:
+                continue
             features, happened = _known(sampled, place)
             if place == 0 or min(happened.sum(), (~happened).sum()) >= _LEAST:
                 found[head] = _calibrated(features, happened, *_known(validation, place))
         self.heads_, self.feature_names_ = tuple(found), train.inputs.feature_names
-        self.weights_ = np.stack([weights for weights, _ in found.values()]).astype(np.float32)
+        weights = np.array([weights for weights, _ in found.values()], np.float32)
+        self.weights_ = weights.reshape(len(found), len(self.feature_names_))
         self.intercepts_ = np.array([intercept for _, intercept in found.values()], np.float32)
         return self
 

@@ -84,9 +84,7 @@ class _Towers:
     def __init__(self, model: DeepRecommender, log_q: FloatArray) -> None:
         self._model = model
         self._log_q = tf.constant(log_q)
-        self.variables = [model.users.table, model.tracks.table]
-        if model.shape.n_content:
-            self.variables.append(model.content_projection.kernel)
+        self.variables = model.vector_variables()
         self._optimizer = LazyAdam(model.config.pretraining_rate)
         self._optimizer.build(self.variables)
         self._step = tf.function(self._train_batch)

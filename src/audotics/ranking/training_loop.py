@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from audotics.domain import FloatArray
 from audotics.lazy_adam import LazyAdam
-from audotics.ranking.batches import Scorer, head_logits
+from audotics.ranking.batches import Scorer, model_inputs, parts
 from audotics.ranking.config import ModelConfig
 from audotics.ranking.export import input_signature
 from audotics.ranking.feeding import ListFeed, class_balance
@@ -44,37 +44,50 @@ class TrainStep:
     """One step on one batch.
 
     A plain function of tensors and variables: run it inside `tf.function`, alone or through
-    ``strategy.run`` with the model and the optimizer made in the strategy's scope. Losses are divided
+    ``strategy.run`` with the model and this object made in the strategy's scope. Losses are divided
     by ``global_batch``, so that summed gradients of several replicas equal those of one.
 
     Args:
-        model: What is trained.
-        optimizer: What moves the weights.
+        model: What is trained; its vectors move in steps smaller by ``embedding_rate``, or not at all.
         balance: ``[n_heads - 1, 2]``, see `class_balance`.
         global_batch: Lists of one step over all replicas.
     """
 
-    def __init__(
-        self, model: DeepRecommender, optimizer: LazyAdam, balance: FloatArray, global_batch: int
-    ) -> None:
-        self._model, self._optimizer = model, optimizer
+    def __init__(self, model: DeepRecommender, balance: FloatArray, global_batch: int) -> None:
+        self._model = model
         self._balance = tf.constant(balance)
         self._global_batch = float(global_batch)
-        optimizer.build(model.trainable_variables)
+        config: ModelConfig = model.config
+        vectors = {id(variable) for variable in model.vector_variables()}
+        dense = [variable for variable in model.trainable_variables if id(variable) not in vectors]
+        self._averaged = LazyAdam(
+            config.learning_rate, use_ema=config.averaging > 0, ema_momentum=config.averaging
+        )
+        self._groups = [(self._averaged, dense)]
+        if config.embedding_rate:
+            rate = config.learning_rate * config.embedding_rate
+            self._groups.append((LazyAdam(rate), model.vector_variables()))
+        for optimizer, variables in self._groups:
+            optimizer.build(variables)
+
+    def average(self) -> None:
+        """Put the running mean of the last steps' dense weights into the model (Polyak and Juditsky 1992)."""
+        self._averaged.finalize_variable_values(self._groups[0][1])
 
     def __call__(self, batch: TensorMap) -> tf.Tensor:
         """Move the weights; returns this replica's share of the loss."""
-        variables = self._model.trainable_variables
+        moved = [variable for _, variables in self._groups for variable in variables]
         with tf.GradientTape() as tape:
             loss = self._loss(batch)
             penalty = tf.add_n([tf.nn.l2_loss(kernel) for kernel in self._model.dense_kernels()])
             share = tf.cast(tf.shape(batch["labels"])[0], tf.float32) / self._global_batch
             objective = loss + self._model.config.l2 * share * penalty
-        gradients = tape.gradient(objective, variables)
-        known = [
-            (grad, variable) for grad, variable in zip(gradients, variables, strict=True) if grad is not None
-        ]
-        self._optimizer.apply(*map(list, zip(*known, strict=True)))
+        gradients = iter(tape.gradient(objective, moved))
+        for optimizer, variables in self._groups:
+            pairs = zip([next(gradients) for _ in variables], variables, strict=True)
+            known = [(gradient, variable) for gradient, variable in pairs if gradient is not None]
+            if known:
+                optimizer.apply(*map(list, zip(*known, strict=True)))
         return loss
 
     def _loss(self, batch: TensorMap) -> tf.Tensor:
@@ -100,6 +113,9 @@ def fit_lists(
 ) -> None:
     """Train until the validation NDCG@20 no longer rises, and keep the best weights.
 
+    Judged and kept is the running mean of the weights: where a pass is a dozen steps, single steps are
+    mostly noise.
+
     Args:
         model: Started from a linear ranker.
         train: Lists to learn from.
@@ -108,22 +124,26 @@ def fit_lists(
         history: Filled with the learning curves.
     """
     config: ModelConfig = model.config
-    feed = ListFeed(train, weights, config)
-    optimizer = LazyAdam(config.learning_rate)
-    step = tf.function(TrainStep(model, optimizer, class_balance(train), feed.batch_size))
-    scorer = traced_scorer(model)
-    history.validation_ndcg.append(_quality(scorer, validation))
+    # Where lists do not move the vectors, what is read of them stays the same for all passes.
+    fixed = config.embedding_rate == 0
+    feed = ListFeed(train, weights, config, _likenesses(model, train, training=True) if fixed else None)
+    step = TrainStep(model, class_balance(train), feed.batch_size)
+    move = tf.function(step)
+    quality = _Quality(model, validation, _likenesses(model, validation, training=False) if fixed else None)
+    history.validation_ndcg.append(quality())
     best = _snapshot(model)
     for epoch in range(config.epochs):
-        losses = [float(step(batch)) for batch in feed.epoch(epoch)]
+        losses = [float(move(batch)) for batch in feed.epoch(epoch)]
         history.loss.append(float(np.mean(losses)))
-        history.validation_ndcg.append(_quality(scorer, validation))
+        last = _snapshot(model)
+        step.average()
+        history.validation_ndcg.append(quality())
         if history.best_epoch == epoch + 1:
             best = _snapshot(model)
         elif epoch + 1 - history.best_epoch >= config.patience:
             break
-    for variable, value in zip(model.trainable_variables, best, strict=True):
-        variable.assign(value)
+        _restore(model, last)
+    _restore(model, best)
 
 
 def traced_scorer(model: DeepRecommender) -> Scorer:
@@ -135,9 +155,37 @@ def traced_scorer(model: DeepRecommender) -> Scorer:
     return lambda inputs: {head: logits.numpy() for head, logits in graph(inputs).items()}
 
 
-def _quality(scorer: Scorer, validation: RankingExamples) -> float:
-    return mean_ndcg(head_logits(scorer, validation.inputs, "play"), validation)
+def _likenesses(model: DeepRecommender, examples: RankingExamples, training: bool) -> FloatArray:
+    """What the model reads of the vectors ``[n_lists, width, n]``; some ids are hidden for training."""
+    found = tf.function(model.likenesses, reduce_retracing=True)
+    computed = [found(model_inputs(part), training).numpy() for _, part in parts(examples.inputs)]
+    return np.concatenate(computed)
+
+
+class _Quality:
+    """NDCG@20 of a model on the same lists again and again."""
+
+    def __init__(
+        self, model: DeepRecommender, validation: RankingExamples, likenesses: FloatArray | None
+    ) -> None:
+        self._play = tf.function(lambda tensors: model(tensors)["play"], reduce_retracing=True)
+        self._validation, self._likenesses = validation, likenesses
+
+    def __call__(self) -> float:
+        inputs = self._validation.inputs
+        scores = np.full(inputs.track_index.shape, -np.inf, np.float32)
+        for place, part in parts(inputs):
+            tensors = model_inputs(part)
+            if self._likenesses is not None:
+                tensors["likenesses"] = self._likenesses[place]
+            scores[place] = np.where(part.present, self._play(tensors).numpy(), -np.inf)
+        return mean_ndcg(scores, self._validation)
 
 
 def _snapshot(model: DeepRecommender) -> list[Any]:
     return [variable.numpy() for variable in model.trainable_variables]
+
+
+def _restore(model: DeepRecommender, values: list[Any]) -> None:
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(value)
