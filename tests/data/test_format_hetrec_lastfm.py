@@ -85,6 +85,16 @@ class TestHetrecLastfm(FormatContract):
         assert dataset.manifest.counts["tracks.tags"].left_out == 2
         assert_accounted(dataset)
 
+    def test_tags_tell_who_gave_them(self, source, tmp_path):
+        rows = self.load(source, tmp_path / "d").tracks().filter(pl.col("track_id") == "51")
+        given = zip(rows["tags"][0].to_list(), rows["tagged_by"][0].to_list(), strict=True)
+        assert sorted(given) == [("80s", "2"), ("80s", "3"), ("pop", "2")]
+
+    def test_friends_are_kept(self, source, tmp_path):
+        (source / "user_friends.dat").write_bytes(tabbed(("userID", "friendID"), (2, 3), (3, 2), (2, 9)))
+        users = self.load(source, tmp_path / "d").users()
+        assert dict(users.select("user_id", "friends").iter_rows()) == {"2": ["3", "9"], "3": ["2"]}
+
     def test_left_out_tags_say_why(self, source):
         pairs = pl.LazyFrame({"user_id": ["2"], "track_id": ["51"]})
         options = FormatOptions(replaced=frozenset({"events"}), pairs=pairs)

@@ -257,6 +257,7 @@ _RULES: dict[str, Rule] = {
     "genres": _texts,
     "tags": _texts,
     "tagged_by": _texts,
+    "friends": _texts,
     "embedding": _vector,
     **dict.fromkeys(
         ("session_id", "device", "country", "title", "artist_id", "artist", "album_id", "album", "gender"),

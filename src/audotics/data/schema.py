@@ -57,8 +57,9 @@ USERS: dict[str, pl.DataType | type[pl.DataType]] = {
     "birth_year": pl.Int32,
     "gender": pl.String,
     "signed_up": pl.Date,
+    "friends": pl.List(pl.String),
 }
-"""Columns that every users table has; ``feature_*`` floats follow."""
+"""Columns that every users table has (``friends``: ids of other listeners); ``feature_*`` floats follow."""
 
 PLAYLISTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "playlist_id": pl.String,

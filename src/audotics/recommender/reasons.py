@@ -97,6 +97,8 @@ class Explainer:
             return "something new to try"
         if explanation.evidence is Evidence.POPULAR:
             return "popular with many listeners"
+        if explanation.evidence is Evidence.FRIENDS:
+            return "friends of yours play this"
         if explanation.evidence is Evidence.HEARD:
             return "you have played this"
         artist, (n_played, n_cause) = self._artists[track], n_by_artist

@@ -15,6 +15,7 @@ _RETRIEVERS = {
     "popularity": ("audotics.retrieval.popularity", "Popularity"),
     "favourites": ("audotics.retrieval.favourites", "Favourites"),
     "content": ("audotics.retrieval.content", "ContentKNN"),
+    "friends": ("audotics.retrieval.friends", "Friends"),
     "item-knn": ("audotics.retrieval.item_knn", "ItemKNN"),
     "user-knn": ("audotics.retrieval.user_knn", "UserKNN"),
     "rp3beta": ("audotics.retrieval.rp3beta", "RP3Beta"),

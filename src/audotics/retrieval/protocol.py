@@ -58,6 +58,8 @@ class Evidence(StrEnum):
     """A shared artist, album, genre or tag (`Explanation.term`)."""
     HEARD = "heard"
     """The listener has played this very track."""
+    FRIENDS = "friends"
+    """Friends of the listener play it."""
     POPULAR = "popular"
     """Many listeners play it."""
 
@@ -76,7 +78,8 @@ class Retriever(Protocol):
 
     The constructor only stores the configuration; `fit` learns and returns self; `arrays` gives
     the learned state. A second `fit` forgets the first. The score of a query depends on its
-    history and context only, so a history never seen in training is answered the same way.
+    history, its context and (`friends`) the listener's friends only, so a history never seen in
+    training is answered the same way.
     """
 
     name: ClassVar[str]

@@ -20,6 +20,7 @@ _PLAYS = Dialect("\t", ("userID", "artistID", "weight"), quoted=False)
 _ARTISTS = Dialect("\t", ("id", "name", "url", "pictureURL"), quoted=False)
 _TAGS = Dialect("\t", ("tagID", "tagValue"), quoted=False)
 _ASSIGNMENTS = Dialect("\t", ("userID", "artistID", "tagID", "day", "month", "year"), quoted=False)
+_FRIENDS = Dialect("\t", ("userID", "friendID"), quoted=False)
 
 _LIST = pl.List(pl.String())
 _TAG_ROWS = pl.Schema({LINE: pl.Int64(), "track_id": pl.String(), "tags": _LIST, "tagged_by": _LIST})
@@ -29,7 +30,7 @@ HELD_OUT = "tag of an artist its listener has no events with"
 
 
 class HetrecLastfm:
-    """Reads the folder of the set; friends, pictures and dates of tags are not used."""
+    """Reads the folder of the set; pictures and dates of tags are not used."""
 
     name = "hetrec-lastfm"
     summary = "HetRec 2011 Last.fm 2K: folder with user_artists.dat, artists.dat, user_taggedartists.dat"
@@ -49,6 +50,9 @@ class HetrecLastfm:
             artists = require_file(source, "artists.dat")
             yield RawTable("tracks", artists, _artists(artists))
             yield from _tag_part(source, options)
+        friends = find_file(source, "user_friends.dat")
+        if friends is not None and "users" not in options.replaced:
+            yield RawTable("users", friends, _friends(friends), part="friends")
 
 
 def _plays(path: Path) -> Iterator[Chunk]:
@@ -98,6 +102,13 @@ def _tags(path: Path, names_path: Path, pairs: pl.LazyFrame | None) -> Iterator[
             pl.concat([chunk.rejected, reject_values(path, nameless, "tagID", "tag has no name")]),
             chunk.left_out,
         )
+
+
+def _friends(path: Path) -> Iterator[Chunk]:
+    """One row per friendship, which the set gives in both directions."""
+    return select_columns(
+        read_known(path, _FRIENDS), user_id=pl.col("userID"), friends=pl.concat_list("friendID")
+    )
 
 
 def _tag_names(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
