@@ -17,16 +17,16 @@ class ImplicitALS(ImplicitModel):
     """
 
     defaults: ClassVar[Settings] = {
-        "factors": 64,
-        "alpha": 20.0,
+        "factors": 128,
+        "alpha": 30.0,
         "regularization_per_alpha": 3.0,
         "iterations": 15,
         "play_strength": 1.0,
     }
     space: ClassVar[SearchSpace] = {
         "factors": Choice((32, 64, 128, 256, 512)),
-        "alpha": Range(0.5, 200.0, log=True),
-        "regularization_per_alpha": Range(0.001, 30.0, log=True),
+        "alpha": Range(1.0, 200.0, log=True),
+        "regularization_per_alpha": Range(0.03, 20.0, log=True),
         "play_strength": PLAY_STRENGTH,
     }
 

@@ -16,7 +16,11 @@ from audotics.retrieval.protocol import Choice, Range, SearchSpace
 
 
 class CornacSASRec:
-    """``cornac.models.SASRec``: each listener's tracks are one session, oldest first."""
+    """``cornac.models.SASRec``: each listener's tracks are one session, oldest first.
+
+    The library trains on every beginning of every session, padded to ``max_len``: the time of an epoch is
+    the number of plays times ``max_len``.
+    """
 
     defaults: ClassVar[Settings] = {
         "dim": 64,
@@ -24,7 +28,7 @@ class CornacSASRec:
         "learning_rate": 0.001,
         "dropout": 0.2,
         "epochs": 10,
-        "max_len": 50,
+        "max_len": 20,
         "sample_alpha": 0.5,
     }
     space: ClassVar[SearchSpace] = {
@@ -32,6 +36,7 @@ class CornacSASRec:
         "learning_rate": Range(0.0003, 0.005, log=True),
         "dropout": Range(0.1, 0.6),
         "epochs": Choice((5, 10, 20, 40)),
+        "max_len": Choice((20, 50, 100)),
         "sample_alpha": Choice((0.0, 0.5)),
     }
 
