@@ -13,6 +13,7 @@ from audotics.data.queries import QueryBatch
 from audotics.domain import Slate
 from audotics.ranking.mean import MeanRanker
 from audotics.ranking.protocol import RankingExamples
+from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import Allowed, CandidateGenerator
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.recommender import Recommender
@@ -41,9 +42,7 @@ def planted_recommender() -> Recommender:
         tracks=corpus.tracks,
         histories=corpus.interactions,
         track_table=corpus.track_table,
-        generator=generator,
-        assembler=assembler.scaled(inputs),
-        ranker=MeanRanker().fit(examples, examples),
+        unheard=Branch(generator, assembler.scaled(inputs), MeanRanker().fit(examples, examples)),
     )
 
 

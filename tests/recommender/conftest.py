@@ -7,6 +7,7 @@ from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.queries import QueryBatch
 from audotics.ranking.mean import MeanRanker
 from audotics.ranking.protocol import RankingExamples
+from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import Allowed, CandidateGenerator
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.recommender import Recommender
@@ -45,8 +46,6 @@ def recommender(planted: Corpus, generator: CandidateGenerator, everyone: QueryB
         tracks=planted.tracks,
         histories=planted.interactions,
         track_table=planted.track_table,
-        generator=generator,
-        assembler=assembler,
-        ranker=MeanRanker().fit(examples, examples),
+        unheard=Branch(generator, assembler, MeanRanker().fit(examples, examples)),
         model_version="test",
     )

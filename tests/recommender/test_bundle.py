@@ -42,7 +42,7 @@ def test_what_is_loaded_answers_like_what_was_saved(
 
 def test_arrays_are_memory_mapped(saved: Path) -> None:
     again = bundle.load(saved)
-    for retriever in again.generator.retrievers:
+    for retriever in again.retrievers:
         assert any(isinstance(values, np.memmap) for values in retriever.arrays().values())
 
 

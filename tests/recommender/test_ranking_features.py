@@ -57,7 +57,7 @@ def test_equal_scores_say_nothing_and_stay_finite() -> None:
 @pytest.fixture
 def inputs(recommender: Recommender, generator: CandidateGenerator, everyone: QueryBatch):
     candidates = generator.generate(everyone, Allowed.everything_unheard(everyone.size))
-    return recommender.assembler.assemble(everyone, candidates)
+    return recommender.unheard.assembler.assemble(everyone, candidates)
 
 
 def test_every_feature_has_a_name_and_order_one(inputs) -> None:
@@ -73,14 +73,14 @@ def test_features_do_not_depend_on_the_block(
     for row in (0, 41, 89):
         alone = everyone.part(row, row + 1)
         candidates = generator.generate(alone, Allowed.everything_unheard(1))
-        single = recommender.assembler.assemble(alone, candidates)
+        single = recommender.unheard.assembler.assemble(alone, candidates)
         width = single.track_index.shape[1]
         np.testing.assert_array_equal(single.track_index[0], inputs.track_index[row, :width])
         np.testing.assert_allclose(single.features[0], inputs.features[row, :width], rtol=1e-4, atol=1e-4)
 
 
 def test_state_goes_through_arrays(recommender: Recommender, everyone: QueryBatch, generator, inputs) -> None:
-    assembler = recommender.assembler
+    assembler = recommender.unheard.assembler
     again = FeatureAssembler.from_arrays(assembler.retrievers, assembler.arrays())
     candidates = generator.generate(everyone, Allowed.everything_unheard(everyone.size))
     np.testing.assert_array_equal(again.assemble(everyone, candidates).features, inputs.features)
@@ -92,6 +92,6 @@ def test_an_unscaled_assembler_cannot_be_saved(planted: Corpus) -> None:
 
 
 def test_the_strongest_retriever_has_the_highest_standardised_score(recommender: Recommender, inputs) -> None:
-    strongest = recommender.assembler.strongest_retriever(inputs)
+    strongest = recommender.unheard.assembler.strongest_retriever(inputs)
     first, second = inputs.features[:, :, 0], inputs.features[:, :, 1]
     np.testing.assert_array_equal(strongest == 1, second > first)

@@ -120,9 +120,7 @@ def test_explicit_tracks_are_left_out_on_request(planted: Corpus, recommender: R
         tracks=planted.tracks,
         histories=planted.interactions,
         track_table=planted.track_table.with_columns(explicit.alias("explicit")),
-        generator=recommender.generator,
-        assembler=recommender.assembler,
-        ranker=recommender.ranker,
+        unheard=recommender.unheard,
     )
     strict = marked.with_rules(SlateConfig(allow_explicit=False))
     everything, asked = marked.recommend([Query("u000"), Query("u000", allow_explicit=False)])

@@ -17,6 +17,7 @@ from audotics.ranking.mean import MeanRanker
 from audotics.ranking.protocol import RankingExamples
 from audotics.recommender import bundle
 from audotics.recommender.batch import BatchProcessor
+from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import Allowed, CandidateGenerator
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.recommender import Recommender
@@ -54,9 +55,7 @@ def recommender_of(corpus: Corpus, names: tuple[str, ...]) -> Recommender:
         tracks=corpus.tracks,
         histories=corpus.interactions,
         track_table=corpus.track_table,
-        generator=generator,
-        assembler=assembler,
-        ranker=MeanRanker().fit(examples, examples),
+        unheard=Branch(generator, assembler, MeanRanker().fit(examples, examples)),
     )
 
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME
 from audotics.domain import Mode
-from audotics.training.fold import ROLE_SHARES, Fold, hide
+from audotics.training.fold import ROLE_SHARES, Fold, cut_histories, hide
 from contract.planted import events_table, no_users, planted_events, planted_tracks
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -141,3 +145,48 @@ def test_heard_tracks_are_no_answers_unless_asked_for() -> None:
     assert mixed.hidden.height > discover.hidden.height
     assert set(discover.allowed.mode) == {Mode.DISCOVER}
     assert set(mixed.allowed.mode) == {Mode.MIX}
+
+
+def test_newcomers_have_little_history_and_no_name(fold: Fold) -> None:
+    short = fold.shortened((0, 1, 3), most=40, seed=3)
+    assert short.batch.size == 40
+    assert set(short.batch.histories.lengths.tolist()) == {0, 1, 3}
+    assert (short.batch.user_index == -1).all()
+
+
+def test_newcomers_keep_their_answers_and_are_not_offered_what_they_had_heard(fold: Fold) -> None:
+    short = fold.shortened((1,), most=fold.batch.size, seed=3)
+    whole = np.split(fold.batch.histories.track_index, fold.batch.histories.indptr[1:-1])
+    bounds = short.allowed.excluded
+    assert sorted(map(tuple, bounds)) == sorted(map(tuple, whole))
+    for row, heard in enumerate(bounds):
+        assert set(short.batch.histories.rows(np.array([row])).track_index.tolist()) <= set(heard.tolist())
+        answers = short.hidden.filter(pl.col("row") == row)["track_index"].to_list()
+        assert answers and not set(answers) & set(heard.tolist())
+
+
+@given(lengths=st.lists(st.integers(0, 6), min_size=4, max_size=4), seed=st.integers(0, 99))
+def test_cut_histories_keep_the_last_tracks_in_order(lengths: list[int], seed: int) -> None:
+    histories = Interactions.from_histories([[3, 1, 2], [], [5], [9, 8, 7, 6, 5]], n_tracks=10)
+    cut = cut_histories(histories, np.array(lengths), np.random.default_rng(seed))
+    for row, length in enumerate(lengths):
+        whole = histories.rows(np.array([row])).track_index.tolist()
+        assert cut.rows(np.array([row])).track_index.tolist() == (whole[-length:] if length else [])
+
+
+def test_without_an_order_random_tracks_are_left() -> None:
+    one = Interactions.from_histories([list(range(9))] * 200, n_tracks=9)
+    cut = cut_histories(replace(one, ordered=False), np.full(200, 1), np.random.default_rng(0))
+    assert set(cut.track_index.tolist()) == set(range(9))
+
+
+def test_repeats_are_asked_for_apart() -> None:
+    discover = hide(timed_events(), planted_tracks(), no_users(), seed=0, include_heard=False)
+    again = discover.asking_for_repeats()
+    assert again.allowed.mode == (Mode.FAMILIAR,) * again.batch.size
+    visible = discover.visible.interactions.matrix().toarray() > 0
+    users = again.batch.user_index[again.hidden["row"].to_numpy()]
+    assert visible[users, again.hidden["track_index"].to_numpy()].all()
+    mixed = hide(timed_events(), planted_tracks(), no_users(), seed=0, include_heard=True)
+    plays = discover.hidden.filter("play").height + again.hidden.height
+    assert plays == mixed.hidden.filter("play").height

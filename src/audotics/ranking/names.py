@@ -18,7 +18,10 @@ _RANKERS = {
 }
 
 RANKER_NAMES = tuple(_RANKERS)
-"""Every ranker, simplest first: the order in which one must beat another to be preferred."""
+"""The rankers that compete, simplest first: the order in which one must beat another to be preferred."""
+
+_COMPOSED = {"by-history": ("audotics.ranking.by_history", "ByHistoryRanker")}
+"""What is made of the winners, never a competitor itself."""
 
 
 def ranker_class(name: str) -> type[Ranker]:
@@ -27,8 +30,9 @@ def ranker_class(name: str) -> type[Ranker]:
     Raises:
         BadInputError: There is no ranker of that name.
     """
-    if name not in _RANKERS:
+    known = _RANKERS | _COMPOSED
+    if name not in known:
         raise BadInputError(f"there is no ranker {name!r}", remedy=f"Known are {', '.join(_RANKERS)}")
-    module, attribute = _RANKERS[name]
+    module, attribute = known[name]
     found: type[Ranker] = getattr(import_module(module), attribute)
     return found

@@ -14,12 +14,17 @@ import polars as pl
 from audotics.data.interactions import Interactions
 from audotics.data.vocabulary import Vocabulary
 from audotics.errors import DamagedError
+from audotics.ranking.heads import HeadModel
 from audotics.ranking.names import ranker_class
+from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import CandidateGenerator
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.recommender import Recommender
 from audotics.retrieval.names import retriever_class
 from audotics.retrieval.protocol import Retriever
+
+HEARD = "heard"
+"""Folder of what the branch for heard tracks has of its own."""
 
 N_FALLBACK = 1000
 """How many popular tracks stand in the fallback list."""
@@ -35,26 +40,40 @@ def save(recommender: Recommender, folder: Path) -> None:
         folder / "histories",
         {name: getattr(histories, name) for name in ("indptr", "track_index", "plays", "last_at")},
     )
-    for part, arrays in recommender.assembler.arrays().items():
-        _write_arrays(folder / "features" / part, arrays)
-    for retriever in recommender.generator.retrievers:
+    for retriever in recommender.retrievers:
         _write_arrays(folder / "retrieval" / retriever.name, retriever.arrays())
         _write_json(
             folder / "retrieval" / retriever.name / "config.json", retriever.config.model_dump(mode="json")
         )
-    (folder / "ranker").mkdir()
-    recommender.ranker.save(folder / "ranker")
     _write_json(folder / "fallback" / "popular.json", _popular(recommender))
+    heard = recommender.heard
     _write_json(
         folder / "recommender.json",
         {
-            "retrievers": [retriever.name for retriever in recommender.generator.retrievers],
-            "per_retriever": recommender.generator.per_retriever,
-            "ranker": recommender.ranker.name,
+            "unheard": _save_branch(recommender.unheard, folder),
+            "heard": None if heard is None else _save_branch(heard, folder / HEARD),
             "ordered": histories.ordered,
             "vocabulary": vocabulary_hash(recommender.users, recommender.tracks),
         },
     )
+
+
+def _save_branch(branch: Branch, folder: Path) -> dict[str, Any]:
+    """Write what a branch has of its own; returns its settings."""
+    for part, arrays in branch.assembler.arrays().items():
+        _write_arrays(folder / "features" / part, arrays)
+    (folder / "ranker").mkdir(parents=True)
+    branch.ranker.save(folder / "ranker")
+    if branch.heads is not None:
+        (folder / "heads").mkdir()
+        branch.heads.save(folder / "heads")
+    return {
+        "retrievers": [retriever.name for retriever in branch.generator.retrievers],
+        "per_retriever": branch.generator.per_retriever,
+        "ranker": branch.ranker.name,
+        "heads": branch.heads is not None,
+        "level": list(branch.level),
+    }
 
 
 def load(folder: Path, model_version: str = "") -> Recommender:
@@ -84,11 +103,9 @@ def _load(folder: Path, model_version: str) -> Recommender:
     tracks = Vocabulary(_read_json(folder / "vocabulary" / "tracks.json"))
     if settings["vocabulary"] != vocabulary_hash(users, tracks):
         raise DamagedError("the vocabulary belongs to another training", where=str(folder))
-    names = tuple(settings["retrievers"])
-    retrievers = [_load_retriever(folder / "retrieval" / name, name) for name in names]
-    parts = {
-        path.name: _read_arrays(path) for path in sorted((folder / "features").iterdir()) if path.is_dir()
-    }
+    names = dict.fromkeys((settings["heard"] or settings["unheard"])["retrievers"])
+    retrievers = {name: _load_retriever(folder / "retrieval" / name, name) for name in names}
+    heard = settings["heard"]
     return Recommender(
         users=users,
         tracks=tracks,
@@ -96,10 +113,24 @@ def _load(folder: Path, model_version: str) -> Recommender:
             **_read_arrays(folder / "histories"), n_tracks=len(tracks), ordered=settings["ordered"]
         ),
         track_table=pl.read_parquet(folder / "tracks.parquet"),
-        generator=CandidateGenerator(retrievers, settings["per_retriever"]),
+        unheard=_load_branch(settings["unheard"], retrievers, folder),
+        heard=None if heard is None else _load_branch(heard, retrievers, folder / HEARD),
+        model_version=model_version,
+    )
+
+
+def _load_branch(settings: Mapping[str, Any], retrievers: Mapping[str, Retriever], folder: Path) -> Branch:
+    names = tuple(settings["retrievers"])
+    parts = {
+        path.name: _read_arrays(path) for path in sorted((folder / "features").iterdir()) if path.is_dir()
+    }
+    slope, intercept = settings["level"]
+    return Branch(
+        generator=CandidateGenerator([retrievers[name] for name in names], settings["per_retriever"]),
         assembler=FeatureAssembler.from_arrays(names, parts),
         ranker=ranker_class(settings["ranker"]).load(folder / "ranker"),
-        model_version=model_version,
+        heads=HeadModel.load(folder / "heads") if settings["heads"] else None,
+        level=(float(slope), float(intercept)),
     )
 
 

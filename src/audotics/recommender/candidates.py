@@ -42,6 +42,10 @@ class Allowed:
         """Discover mode for every query, no exclusions."""
         return cls((Mode.DISCOVER,) * size, (np.zeros(0, np.int32),) * size)
 
+    def in_mode(self, mode: Mode) -> Allowed:
+        """The same exclusions with another mode for every query."""
+        return Allowed((mode,) * len(self.mode), self.excluded)
+
     def part(self, start: int, stop: int) -> Allowed:
         """Queries ``start`` to ``stop``."""
         return Allowed(self.mode[start:stop], self.excluded[start:stop])

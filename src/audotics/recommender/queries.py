@@ -14,7 +14,7 @@ from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.data.vocabulary import Vocabulary
 from audotics.domain import Block, FloatArray, IndexArray, Query
 from audotics.errors import BadInputError
-from audotics.ranking.head_weights import SURFACES
+from audotics.ranking.head_weights import SURFACES, surface_weights
 from audotics.ranking.protocol import HEADS
 from audotics.recommender.candidates import Allowed
 from audotics.slate.catalogue import SlateCatalogue
@@ -51,6 +51,21 @@ class Wishes:
     def keep_order(self) -> bool:
         """Whether every slate is the ranker's order."""
         return all(rules.keeps_order for rules in self.rules)
+
+    @property
+    def weigh_heads(self) -> bool:
+        """Whether any query weighs a reaction."""
+        return any(self.weights) or any(surface is not None for surface in self.surfaces)
+
+    def by_weights(self, heads: tuple[str, ...]) -> Iterator[tuple[dict[str, float], IndexArray]]:
+        """Weights of the known ``heads``, a query's own before its surface's, with the rows they hold for."""
+        rows: dict[tuple[tuple[str, float], ...], list[int]] = {}
+        for row, (own, surface) in enumerate(zip(self.weights, self.surfaces, strict=True)):
+            preset = {} if surface is None else surface_weights(surface, heads)
+            weights = preset | {head: weight for head, weight in own.items() if head in heads}
+            rows.setdefault(tuple(sorted(weights.items())), []).append(row)
+        for weights_of_rows, places in rows.items():
+            yield dict(weights_of_rows), np.array(places, dtype=np.int32)
 
     @property
     def by_rules(self) -> Iterator[tuple[SlateConfig, IndexArray]]:

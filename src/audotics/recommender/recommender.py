@@ -13,15 +13,15 @@ import polars as pl
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.data.vocabulary import Vocabulary
-from audotics.domain import PADDING, FloatArray, IndexArray, Mode, Query, Slate
-from audotics.ranking.protocol import Ranker, RankingInputs
-from audotics.recommender.candidates import Allowed, CandidateGenerator, blocks
+from audotics.domain import PADDING, IndexArray, Mode, Query, Slate
+from audotics.recommender.branch import Branch, ScoredLists, familiarity, mixed
+from audotics.recommender.candidates import Allowed, blocks
 from audotics.recommender.filling import Answers, depth_needed, filled
 from audotics.recommender.groups import GroupOpinion, merged_history, shared_candidates, standardised
 from audotics.recommender.queries import QueryEncoder, Wishes, check_queries
-from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.reasons import DRAWN, Explainer
 from audotics.recommender.track_vectors import track_vectors
+from audotics.retrieval.protocol import Retriever
 from audotics.slate.catalogue import SlateCatalogue
 from audotics.slate.config import SlateConfig
 from audotics.slate.statistics import SlateStatistics
@@ -35,9 +35,9 @@ class Recommender:
         tracks: Tracks that can be recommended.
         histories: ``[n_users, n_tracks]`` what training knows each listener has heard.
         track_table: Catalogue in index order, for names and reasons.
-        generator: Candidate generator over fitted retrievers.
-        assembler: Fitted ranking features.
-        ranker: Fitted ranker.
+        unheard: The way to tracks that the listener has not heard.
+        heard: The way to tracks that they have heard; None where training knew of no repeats: then the
+            first one answers for both.
         model_version: Name of the version this was loaded from, empty before publishing.
         rules: Rules of every slate; the default keeps the ranker's order.
     """
@@ -49,9 +49,8 @@ class Recommender:
         tracks: Vocabulary,
         histories: Interactions,
         track_table: pl.DataFrame,
-        generator: CandidateGenerator,
-        assembler: FeatureAssembler,
-        ranker: Ranker,
+        unheard: Branch,
+        heard: Branch | None = None,
         model_version: str = "",
         rules: SlateConfig | None = None,
     ) -> None:
@@ -59,16 +58,20 @@ class Recommender:
         self.tracks = tracks
         self.histories = histories
         self.track_table = track_table
-        self.generator = generator
-        self.assembler = assembler
-        self.ranker = ranker
+        self.unheard = unheard
+        self.heard = heard
         self.model_version = model_version
         self.rules = rules or SlateConfig()
         listeners = np.bincount(histories.track_index, minlength=len(tracks)).astype(np.int32)
         self.catalogue = SlateCatalogue(
-            track_table, listeners, lambda: track_vectors(assembler.content, generator.retrievers)
+            track_table, listeners, lambda: track_vectors(unheard.assembler.content, self.retrievers)
         )
-        self._explainer = Explainer(generator.retrievers, track_table, listeners)
+        self._explainer = Explainer(self.retrievers, track_table, listeners)
+
+    @property
+    def retrievers(self) -> tuple[Retriever, ...]:
+        """All retrievers, in the order that sources number them: those for heard tracks end the list."""
+        return (self.heard or self.unheard).generator.retrievers
 
     def with_rules(self, rules: SlateConfig) -> Recommender:
         """The same model under other rules; everything learned is shared."""
@@ -114,9 +117,9 @@ class Recommender:
             k: Length of the longest slate.
             wishes: What the queries ask of ranking and rules; None takes the ranker's order as it is.
         """
-        inputs, scores = self._scored(batch, allowed, depth_needed(k, wishes), wishes)
-        scored = inputs.track_index, scores, self.assembler.strongest_retriever(inputs)
-        return filled(self.catalogue, scored, batch.histories, k, wishes)
+        scored = self._scored(batch, allowed, depth_needed(k, wishes), wishes)
+        lists = scored.track_index, scored.scores, scored.source
+        return filled(self.catalogue, lists, batch.histories, k, wishes)
 
     def encode(self, queries: Sequence[Query]) -> tuple[QueryBatch, Allowed]:
         """Queries in index space; unknown ids of a raw history are left out.
@@ -144,23 +147,22 @@ class Recommender:
         acted = answers.acted + Counter(withheld=withheld)
         return SlateStatistics.of(answers.track_index, batch.histories, self.catalogue, acted)
 
-    def _scored(
-        self,
-        batch: QueryBatch,
-        allowed: Allowed,
-        depth: int,
-        wishes: Wishes | None,
-        also: IndexArray | None = None,
-    ) -> tuple[RankingInputs, FloatArray]:
-        """Candidates with their features, and the ranker's scores ``[batch, width]``."""
-        candidates = self.generator.generate(batch, allowed, depth, also)
-        inputs = self.assembler.assemble(batch, candidates)
-        return inputs, self.ranker.score(inputs)
+    def _scored(self, batch: QueryBatch, allowed: Allowed, depth: int, wishes: Wishes | None) -> ScoredLists:
+        """Candidates and what orders them, of the kinds that the queries' dials ask for."""
+        dial = familiarity(allowed, wishes)
+        if self.heard is None:
+            kinds = [Mode.DISCOVER if one == 0 else Mode.FAMILIAR if one == 1 else Mode.MIX for one in dial]
+            return self.unheard.scored(batch, Allowed(tuple(kinds), allowed.excluded), depth, wishes)
+        if (dial == 0).all():
+            return self.unheard.scored(batch, allowed.in_mode(Mode.DISCOVER), depth, wishes)
+        if (dial == 1).all():
+            return self.heard.scored(batch, allowed.in_mode(Mode.FAMILIAR), depth, wishes)
+        return mixed(self.unheard, self.heard, batch, allowed, depth, wishes)
 
     def _slates(
         self, queries: Sequence[Query], answers: Answers, reasons: Sequence[Sequence[str]]
     ) -> Iterator[Slate]:
-        names = [retriever.name for retriever in self.generator.retrievers]
+        names = [retriever.name for retriever in self.retrievers]
         for row, query in enumerate(queries):
             shown = np.flatnonzero(answers.track_index[row, : query.k] != PADDING)
             drawn = answers.drawn[row, shown].tolist()
@@ -199,18 +201,19 @@ class Recommender:
         return slate
 
     def _opinion(self, batch: QueryBatch, allowed: Allowed, depth: int, wishes: Wishes) -> GroupOpinion:
-        proposed = self.generator.generate(batch, allowed, depth).track_index
+        proposed = self._scored(batch, allowed, depth, wishes).track_index
         tracks = shared_candidates(proposed)
         if Mode.DISCOVER in allowed.mode:
             tracks = np.setdiff1d(tracks, batch.histories.track_index).astype(np.int32)
         anything = Allowed((Mode.MIX,) * batch.size, allowed.excluded)
         also = np.broadcast_to(tracks, (batch.size, len(tracks)))
-        inputs, scores = self._scored(batch, anything, depth, wishes, also)
+        # What one member has heard another has not: one ranker for both kinds keeps them comparable.
+        scored = self.unheard.scored(batch, anything, depth, wishes, also)
         # Candidates stand in ascending order, padding at the end.
-        index = np.where(inputs.present, inputs.track_index, len(self.tracks))
+        index = np.where(scored.track_index != PADDING, scored.track_index, len(self.tracks))
         slots = np.stack([np.searchsorted(row, tracks) for row in index]).astype(np.int64)
-        source = np.take_along_axis(self.assembler.strongest_retriever(inputs), slots, axis=1)
-        return GroupOpinion(tracks, standardised(np.take_along_axis(scores, slots, axis=1)), source)
+        source = np.take_along_axis(scored.source, slots, axis=1)
+        return GroupOpinion(tracks, standardised(np.take_along_axis(scored.scores, slots, axis=1)), source)
 
     @property
     def _encoder(self) -> QueryEncoder:

@@ -130,19 +130,17 @@ class Friends(LearnedRetriever[FriendsConfig]):
 
 def friend_matrix(corpus: Corpus) -> sparse.csr_matrix:
     """Who names whom as a friend ``[n_users, n_users]``, ones; friends who are no listeners are left out."""
-    shape = (corpus.n_users, corpus.n_users)
-    if "friends" not in corpus.user_table.columns:
-        return sparse.csr_matrix(shape, dtype=np.float32)
-    named = (
-        corpus.user_table.select(pl.int_range(pl.len()).alias("row"), "friends")
-        .explode("friends")
-        .drop_nulls()
-    )
+    table = corpus.user_table
+    if "friends" not in table.columns:
+        # Datasets of an earlier release know of none.
+        table = table.with_columns(pl.lit(None, pl.List(pl.String)).alias("friends"))
+    named = table.select(pl.int_range(pl.len()).alias("row"), "friends").explode("friends").drop_nulls()
     friend = corpus.users.encode(named["friends"])
     known = friend != PADDING
     rows, columns = named["row"].to_numpy()[known], friend[known]
     ones = np.ones(len(rows), np.float32)
-    matrix = sparse.csr_matrix((ones, (rows, columns)), shape=(corpus.n_users, corpus.n_users))
+    shape = (corpus.n_users, corpus.n_users)
+    matrix: sparse.csr_matrix = sparse.coo_matrix((ones, (rows, columns)), shape=shape).tocsr()
     matrix.data[:] = 1.0
     matrix.setdiag(0.0)
     matrix.eliminate_zeros()

@@ -78,7 +78,7 @@ class Listeners:
             ),
             "signed_up": pl.Series(self.signup_day) * timedelta(days=1) + self.config.started_on.date(),
         }
-        return pl.DataFrame(columns).cast(pl.Schema(USERS))
+        return pl.DataFrame(columns, schema_overrides=USERS)
 
 
 def taste_at(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from audotics.data.corpus import POSITIVE_EVENTS, Corpus, build_corpus
+from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.data.splits import assert_no_leak
-from audotics.domain import BoolArray, IndexArray, Mode
+from audotics.domain import PADDING, BoolArray, IndexArray, Mode
 from audotics.recommender.candidates import Allowed
 from audotics.training.splitting import SplitName, named_split
 
@@ -51,7 +53,10 @@ class Fold:
         batch: One query for each listener with hidden events, as of the moment of hiding.
         hidden: Columns row (of the batch), track_index and one boolean per kind of event.
         description: How the events were hidden.
-        include_heard: Whether hidden plays of heard tracks count as answers.
+        mode: Which tracks count as answers: those not heard before, those heard before, or both.
+        repeats: Answers of the other kind, where ``mode`` is discover: hidden plays of heard tracks, with a
+            column user_index in place of row.
+        out_of_bounds: ``batch`` rows of tracks that may not be proposed; empty but for shortened histories.
     """
 
     corpus: Corpus
@@ -59,26 +64,68 @@ class Fold:
     batch: QueryBatch
     hidden: pl.DataFrame
     description: str
-    include_heard: bool
+    mode: Mode
+    repeats: pl.DataFrame
+    out_of_bounds: tuple[IndexArray, ...] = ()
 
     @property
     def allowed(self) -> Allowed:
         """What may be proposed to the held-out listeners."""
-        mode = Mode.MIX if self.include_heard else Mode.DISCOVER
-        return Allowed((mode,) * self.batch.size, (np.zeros(0, np.int32),) * self.batch.size)
+        excluded = self.out_of_bounds or (np.zeros(0, np.int32),) * self.batch.size
+        return Allowed((self.mode,) * self.batch.size, excluded)
+
+    @property
+    def include_heard(self) -> bool:
+        """Whether heard and unheard tracks count alike."""
+        return self.mode is Mode.MIX
 
     def take(self, rows: IndexArray) -> Fold:
         """The chosen queries."""
         renumbered = pl.DataFrame({"row": rows, "new": np.arange(len(rows), dtype=np.int32)})
         hidden = self.hidden.join(renumbered, on="row", how="inner", maintain_order="left")
-        return Fold(
-            self.corpus,
-            self.visible,
-            self.batch.take(rows),
-            hidden.drop("row").rename({"new": "row"}),
-            self.description,
-            self.include_heard,
+        return replace(
+            self,
+            batch=self.batch.take(rows),
+            hidden=hidden.drop("row").rename({"new": "row"}),
+            out_of_bounds=tuple(self.out_of_bounds[row] for row in rows.tolist())
+            if self.out_of_bounds
+            else (),
         )
+
+    def asking_for_repeats(self) -> Fold:
+        """Queries of the same moment for tracks that their listeners have heard, and may play again."""
+        users, rows = np.unique(self.repeats["user_index"].to_numpy(), return_inverse=True)
+        return replace(
+            self,
+            batch=_queries(self.visible, self.repeats, users.astype(np.int32), timed=self.corpus.timed),
+            hidden=self.repeats.drop("user_index").with_columns(row=pl.Series(rows.astype(np.int32))),
+            mode=Mode.FAMILIAR,
+            repeats=self.repeats.clear(),
+        )
+
+    def shortened(self, lengths: tuple[int, ...], most: int, seed: int) -> Fold:
+        """Queries of newcomers: the same listeners, but nobody knows them and little of what they heard.
+
+        Of each history a random one of ``lengths`` tracks is left: the last ones where there is an order,
+        else random ones. What the listener had heard in truth may not be proposed.
+
+        Args:
+            lengths: Tracks that a newcomer may have.
+            most: Most queries.
+            seed: Seed of the draws.
+        """
+        rng = np.random.default_rng(seed)
+        long_enough = np.flatnonzero(self.batch.histories.lengths > max(lengths))
+        part = self.take(rng.permutation(long_enough)[:most].astype(np.int32))
+        batch = part.batch
+        heard = np.split(batch.histories.track_index, batch.histories.indptr[1:-1])
+        left = rng.choice(lengths, batch.size)
+        cut = replace(
+            batch,
+            histories=cut_histories(batch.histories, left, rng),
+            user_index=np.full(batch.size, PADDING, np.int32),
+        )
+        return replace(part, batch=cut, out_of_bounds=tuple(heard) if batch.size else ())
 
     def thinned(self, n_pairs: int, seed: int) -> Fold:
         """The same queries over a smaller service, of about ``n_pairs`` pairs where there are more.
@@ -153,7 +200,9 @@ def hide(
         kept = _marked(split.train, events.height)
     corpus = build_corpus(events, tracks, users)
     visible = corpus.keep(kept)
-    answers = _answers(corpus.events.filter(pl.Series(hidden)), visible, include_heard)
+    pairs = _answers(corpus.events.filter(pl.Series(hidden)))
+    mode = Mode.MIX if include_heard else Mode.DISCOVER
+    answers, repeats = (pairs, pairs.clear()) if include_heard else _by_novelty(pairs, visible)
     users_asked = np.unique(answers["user_index"].to_numpy())
     rows = pl.DataFrame({"user_index": users_asked, "row": np.arange(len(users_asked), dtype=np.int32)})
     return Fold(
@@ -162,7 +211,8 @@ def hide(
         _queries(visible, answers, users_asked, timed=corpus.timed),
         answers.join(rows, on="user_index", maintain_order="left").drop("user_index"),
         split.description,
-        include_heard,
+        mode,
+        repeats.filter("play"),
     )
 
 
@@ -172,9 +222,20 @@ def _marked(part: pl.DataFrame, height: int) -> BoolArray:
     return mark
 
 
-def _answers(hidden: pl.DataFrame, visible: Corpus, include_heard: bool) -> pl.DataFrame:
+def cut_histories(
+    histories: Interactions, lengths: npt.NDArray[np.integer[Any]], rng: np.random.Generator
+) -> Interactions:
+    """Each history with ``lengths [n_rows]`` tracks left: its last ones, or random ones without an order."""
+    chance = histories.tracks_since if histories.ordered else rng.permutation(histories.n_pairs)
+    order = np.lexsort((chance, histories.row_index))
+    place = np.empty(histories.n_pairs, np.int64)
+    place[order] = np.arange(histories.n_pairs) - np.repeat(histories.indptr[:-1], histories.lengths)
+    return histories.where(place < np.repeat(lengths, histories.lengths))
+
+
+def _answers(hidden: pl.DataFrame) -> pl.DataFrame:
     """One row per hidden user-track pair, with what happened, where, and when first."""
-    pairs = hidden.group_by("user_index", "track_index", maintain_order=True).agg(
+    return hidden.group_by("user_index", "track_index", maintain_order=True).agg(
         pl.col("event").is_in(POSITIVE_EVENTS).any().alias("play"),
         (pl.col("event") == "complete").any().alias("complete"),
         pl.col("event").is_in(("like", "add_to_playlist")).any().alias("like"),
@@ -183,12 +244,16 @@ def _answers(hidden: pl.DataFrame, visible: Corpus, include_heard: bool) -> pl.D
         pl.col("device").first(),
         pl.col("country").first(),
     )
-    if include_heard:
-        return pairs
+
+
+def _by_novelty(pairs: pl.DataFrame, visible: Corpus) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Pairs that the visible part does not know, and those that it knows."""
+    pair = ["user_index", "track_index"]
     heard = pl.DataFrame(
         {"user_index": visible.interactions.row_index, "track_index": visible.interactions.track_index}
     )
-    return pairs.join(heard, on=["user_index", "track_index"], how="anti", maintain_order="left")
+    new = pairs.join(heard, on=pair, how="anti", maintain_order="left")
+    return new, pairs.join(heard, on=pair, how="semi", maintain_order="left")
 
 
 def _queries(visible: Corpus, answers: pl.DataFrame, users_asked: IndexArray, *, timed: bool) -> QueryBatch:

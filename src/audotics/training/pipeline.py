@@ -11,28 +11,31 @@ import numpy as np
 
 from audotics.data.corpus import Corpus
 from audotics.data.dataset import Dataset
+from audotics.domain import Mode
 from audotics.errors import BadInputError
 from audotics.evaluation.report import EvaluationReport
 from audotics.features.processor import DataProcessor
 from audotics.ranking.config import RankingWorld
-from audotics.ranking.protocol import HEADS, Ranker
+from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import CandidateGenerator
-from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.recommender import Recommender
 from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever, retriever_class
 from audotics.retrieval.protocol import Retriever
 from audotics.telemetry import Progress
+from audotics.training.branches import LearnedBranch, learn_branch
 from audotics.training.config import TrainConfig
-from audotics.training.contest import Standing, hold_contest
+from audotics.training.contest import Standing
 from audotics.training.fold import CONTEXT_SHARE, Fold, Roles, hide
 from audotics.training.judging import judge
-from audotics.training.lists import answer_counts, available_heads, joined, ranking_examples
 from audotics.training.rankers import RankerFactory
 from audotics.training.tuning import Trial, tune
 
 TunedSettings = dict[str, dict[str, Any]]
 
 FAVOURITES = "favourites"
+
+LEAST_LISTENERS = 10
+"""With fewer listeners who have something hidden nothing can be learned and judged."""
 
 TUNING_PAIRS = 400_000
 """Listener-track pairs beyond which retrievers are tuned on a sample of the listeners."""
@@ -48,6 +51,8 @@ class Trained:
         tuned: TunedSettings in force that differ from the defaults, by retriever name.
         trials: What tuning tried, by retriever name.
         standings: The contest of the rankers.
+        newcomer_standings: The contest of those for newcomers, empty where nobody could stand for one.
+        heard_standings: The contest of those for heard tracks, empty where nobody plays any again.
         report: The evaluation on the judging listeners, by models that had not seen their hidden events.
         holdout: How events were hidden to make all choices.
         left_out: Rankers that did not compete, and why.
@@ -59,6 +64,8 @@ class Trained:
     tuned: TunedSettings
     trials: dict[str, list[Trial]]
     standings: list[Standing]
+    newcomer_standings: list[Standing]
+    heard_standings: list[Standing]
     report: EvaluationReport
     holdout: str
     left_out: dict[str, str]
@@ -91,32 +98,78 @@ class TrainingPipeline:
         with self.progress.stage("read and hide"):
             fold = self._hide(dataset)
             asked = self._parts(fold)
-        trials, tuned = self._tune(asked.teach)
+        again = self._repeats(fold)
+        trials, tuned = self._tune(asked.teach, None if again is None else again.teach)
         with self.progress.stage("fit retrievers on what is visible"):
-            visible = CandidateGenerator(self._fitted(fold.visible, tuned), self.config.per_retriever)
-        with self.progress.stage("collect candidate lists"):
-            assembler = self._scaled_assembler(fold.visible, visible, asked.teach)
-            heads = available_heads(fold.hidden)
-            lists = Roles(*(ranking_examples(part, visible, assembler, heads) for part in asked))
+            visible = self._fitted(fold.visible, tuned)
         factory = RankerFactory(self.config, self._world(fold))
-        rankers = factory.fit_all(lists.teach, lists.stop, self.progress)
-        winner, standings = hold_contest(rankers, lists.choose, answer_counts(asked.choose))
+        unheard = self._learn(asked, self._generator(visible, fold.mode), factory)
+        heard = None
+        if again is not None:
+            heard = self._learn(again, self._generator(visible, Mode.FAMILIAR), factory.simple())
         with self.progress.stage("judge on listeners that took no part"):
-            report = judge(asked.judge, visible, rankers, winner, lists.judge, self.config.seed)
+            knowing_visible = self._recommender(
+                fold.visible, unheard.branch, None if heard is None else heard.branch
+            )
+            report = judge(
+                asked.judge,
+                unheard.branch.generator,
+                unheard.rankers,
+                unheard.winner,
+                unheard.lists.judge,
+                self.config.seed,
+                recommender=knowing_visible,
+            )
         with self.progress.stage("fit everything on all events"):
-            everything = joined(lists.teach, lists.choose, lists.judge)
-            ranker = factory.new(winner.name).fit(everything, lists.stop)
-            recommender = self._final(fold.corpus, assembler, tuned, ranker)
+            everything = self._fitted(fold.corpus, tuned)
+            recommender = self._recommender(
+                fold.corpus,
+                unheard.final(fold.corpus, self._generator(everything, fold.mode).retrievers),
+                None
+                if heard is None
+                else heard.final(fold.corpus, self._generator(everything, Mode.FAMILIAR).retrievers),
+            )
         return Trained(
             recommender=recommender,
             config=self.config,
             tuned=tuned,
             trials=trials,
-            standings=standings,
+            standings=unheard.standings,
+            newcomer_standings=unheard.newcomers,
+            heard_standings=[] if heard is None else heard.standings,
             report=report,
             holdout=fold.description,
-            left_out=factory.left_out,
+            left_out=unheard.left_out,
             track_processor=self.track_processor,
+        )
+
+    def _learn(
+        self, asked: Roles[Fold], generator: CandidateGenerator, factory: RankerFactory
+    ) -> LearnedBranch:
+        return learn_branch(asked, generator, factory, self.config.seed, self.progress)
+
+    def _generator(self, retrievers: list[Retriever], mode: Mode) -> CandidateGenerator:
+        """Over all retrievers; those that know nothing of unheard tracks come last, or not at all."""
+        useful = [one for one in retrievers if one.name != FAVOURITES]
+        if mode is not Mode.DISCOVER:
+            useful += [one for one in retrievers if one.name == FAVOURITES]
+        return CandidateGenerator(useful, self.config.per_retriever)
+
+    def _repeats(self, fold: Fold) -> Roles[Fold] | None:
+        """The listeners by role as they ask for heard tracks; None where too few play any again."""
+        if fold.mode is not Mode.DISCOVER:
+            return None
+        again = fold.asking_for_repeats()
+        return self._parts(again) if again.batch.size >= LEAST_LISTENERS else None
+
+    def _recommender(self, corpus: Corpus, unheard: Branch, heard: Branch | None) -> Recommender:
+        return Recommender(
+            users=corpus.users,
+            tracks=corpus.tracks,
+            histories=corpus.interactions,
+            track_table=corpus.track_table,
+            unheard=unheard,
+            heard=heard,
         )
 
     def _parts(self, fold: Fold) -> Roles[Fold]:
@@ -143,26 +196,25 @@ class TrainingPipeline:
             seed=self.config.seed,
             include_heard=self.config.include_heard,
         )
-        if fold.batch.size < 10:
+        if fold.batch.size < LEAST_LISTENERS:
             raise BadInputError(
                 f"only {fold.batch.size} listeners have tracks that can be held out",
                 where=str(dataset.path),
-                remedy="Training needs at least 10 listeners with five tracks or more each",
+                remedy=f"Training needs at least {LEAST_LISTENERS} listeners with five tracks or more each",
             )
         return fold
 
-    def _retriever_names(self, corpus: Corpus) -> list[str]:
+    def _retriever_names(self, corpus: Corpus, *, repeats: bool) -> list[str]:
         if self.config.retrievers:
             return list(self.config.retrievers)
-        # Favourites propose nothing but what was heard.
-        useful = [name for name in RETRIEVER_NAMES if name != FAVOURITES or self.config.include_heard]
+        useful = [name for name in RETRIEVER_NAMES if name != FAVOURITES or repeats]
         return [name for name in useful if retriever_class(name).applies_to(corpus)]
 
-    def _tune(self, teaching: Fold) -> tuple[dict[str, list[Trial]], TunedSettings]:
+    def _tune(self, teaching: Fold, again: Fold | None) -> tuple[dict[str, list[Trial]], TunedSettings]:
+        """Settings by retriever; favourites are judged by what was played ``again``."""
         config = self.config
-        few = teaching.take(np.arange(min(config.tune_listeners, teaching.batch.size), dtype=np.int32))
-        few = few.thinned(TUNING_PAIRS, config.seed)
-        names = self._retriever_names(teaching.visible)
+        repeats = again is not None or teaching.mode is not Mode.DISCOVER
+        names = self._retriever_names(teaching.visible, repeats=repeats)
         trials: dict[str, list[Trial]] = {}
         tuned: TunedSettings = {}
         deadline = time.monotonic() + config.tune_seconds
@@ -176,7 +228,7 @@ class TrainingPipeline:
                 trials[name] = tune(
                     partial(new_retriever, name),
                     retriever_class(name).search_space(teaching.visible),
-                    few,
+                    self._few(again if name == FAVOURITES and again is not None else teaching),
                     portfolio=retriever_class(name).portfolio,
                     n_trials=config.tune_trials,
                     seconds=share,
@@ -185,33 +237,16 @@ class TrainingPipeline:
             tuned[name] = max(trials[name], key=lambda trial: trial.ndcg).settings
         return trials, tuned
 
+    def _few(self, teaching: Fold) -> Fold:
+        """As many listeners and pairs as tuning needs."""
+        most = min(self.config.tune_listeners, teaching.batch.size)
+        return teaching.take(np.arange(most, dtype=np.int32)).thinned(TUNING_PAIRS, self.config.seed)
+
     def _fitted(self, corpus: Corpus, tuned: TunedSettings) -> list[Retriever]:
         return [new_retriever(name, settings).fit(corpus) for name, settings in tuned.items()]
-
-    def _scaled_assembler(
-        self, corpus: Corpus, generator: CandidateGenerator, teaching: Fold
-    ) -> FeatureAssembler:
-        names = tuple(retriever.name for retriever in generator.retrievers)
-        assembler = FeatureAssembler.fit(corpus, names)
-        sample = teaching.take(np.arange(min(500, teaching.batch.size), dtype=np.int32))
-        return assembler.scaled(ranking_examples(sample, generator, assembler, HEADS[:1]).inputs)
 
     def _world(self, fold: Fold) -> RankingWorld:
         with self.progress.stage("process track features"):
             processed = self.track_processor.fit_transform(fold.corpus.track_table)
         content = np.asarray(processed, dtype=np.float32)
         return RankingWorld(fold.corpus.n_users, content, fold.visible.interactions)
-
-    def _final(
-        self, corpus: Corpus, assembler: FeatureAssembler, tuned: TunedSettings, ranker: Ranker
-    ) -> Recommender:
-        generator = CandidateGenerator(self._fitted(corpus, tuned), self.config.per_retriever)
-        return Recommender(
-            users=corpus.users,
-            tracks=corpus.tracks,
-            histories=corpus.interactions,
-            track_table=corpus.track_table,
-            generator=generator,
-            assembler=assembler.refitted(corpus),
-            ranker=ranker,
-        )

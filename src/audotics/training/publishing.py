@@ -68,15 +68,17 @@ def _record(trained: Trained, dataset: Dataset, name: str, progress: Progress) -
             "train": trained.config.model_dump(mode="json"),
             "retrievers": {
                 retriever.name: retriever.config.model_dump(mode="json")
-                for retriever in trained.recommender.generator.retrievers
+                for retriever in trained.recommender.retrievers
             },
-            "ranker": trained.recommender.ranker.name,
+            "ranker": next(standing.name for standing in trained.standings if standing.chosen),
         },
         dataset=DatasetRecord(fingerprint=manifest.fingerprint, starts_at=starts_at, ends_at=ends_at),
         metrics={
             "holdout": trained.holdout,
             "judges": {metric: interval.model_dump() for metric, interval in hybrid.metrics.items()},
             "contest": [asdict(standing) for standing in trained.standings],
+            "contest_newcomers": [asdict(standing) for standing in trained.newcomer_standings],
+            "contest_heard": [asdict(standing) for standing in trained.heard_standings],
             "left_out": dict(trained.left_out),
         },
         seeds={"train": trained.config.seed},

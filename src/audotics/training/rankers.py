@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from importlib.util import find_spec
 from inspect import signature
@@ -67,6 +68,13 @@ class RankerFactory:
             with progress.stage(f"fit the {name} ranker"):
                 rankers.append(self.new(name).fit(taught, stopping))
         return rankers
+
+    def simple(self) -> RankerFactory:
+        """The same without the deep ranker, for lists that are few or that it knows nothing more of."""
+        names = tuple(name for name in self.names if name != DeepRanker.name) or ("mean",)
+        other = copy.copy(self)
+        other.names, other.left_out = names, {}
+        return other
 
     def new(self, name: str) -> Ranker:
         """An unfitted ranker."""

@@ -1,0 +1,149 @@
+"""Branch: one way from queries to scored candidates, for tracks of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from audotics.data.queries import QueryBatch
+from audotics.domain import PADDING, FloatArray, IndexArray, Mode
+from audotics.ranking.blend import standardised
+from audotics.ranking.head_weights import weighted_by_heads
+from audotics.ranking.heads import HeadModel
+from audotics.ranking.protocol import Ranker, RankingInputs
+from audotics.recommender.candidates import Allowed, CandidateGenerator
+from audotics.recommender.queries import Wishes
+from audotics.recommender.ranking_features import FeatureAssembler
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredLists:
+    """Candidates with what orders them.
+
+    Args:
+        track_index: ``[batch, width]``, padded with -1.
+        scores: ``[batch, width]``, -inf where padded.
+        source: ``[batch, width]``, number of the retriever that argues most for each.
+    """
+
+    track_index: IndexArray
+    scores: FloatArray
+    source: IndexArray
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Candidates, features and ranker for tracks of one kind: those not heard, or those heard before.
+
+    Args:
+        generator: Candidates.
+        assembler: Their features.
+        ranker: Their order.
+        heads: Chances of reactions, where the data tells of any.
+        level: Slope and intercept from a standardised score to the log odds of a play (Platt 1999), by
+            which tracks of different branches can stand in one list.
+    """
+
+    generator: CandidateGenerator
+    assembler: FeatureAssembler
+    ranker: Ranker
+    heads: HeadModel | None = None
+    level: tuple[float, float] = (1.0, 0.0)
+
+    def scored(
+        self,
+        batch: QueryBatch,
+        allowed: Allowed,
+        depth: int,
+        wishes: Wishes | None = None,
+        also: IndexArray | None = None,
+    ) -> ScoredLists:
+        """Scores of the candidates, with the reactions that the queries weigh.
+
+        Args:
+            batch: The queries.
+            allowed: What may be proposed.
+            depth: How many tracks each retriever proposes at least.
+            wishes: Weights of the heads by row; None weighs none.
+            also: Tracks that are candidates whoever proposes them.
+        """
+        inputs, scores = self._ranked(batch, allowed, depth, wishes, also)
+        return ScoredLists(inputs.track_index, scores, self.assembler.strongest_retriever(inputs))
+
+    def log_odds(self, batch: QueryBatch, allowed: Allowed, depth: int, wishes: Wishes | None) -> ScoredLists:
+        """The same with scores that are comparable with those of another branch."""
+        inputs, scores = self._ranked(batch, allowed, depth, wishes, None)
+        slope, intercept = self.level
+        odds = np.where(inputs.present, slope * standardised(scores, inputs) + intercept, -np.inf)
+        source = self.assembler.strongest_retriever(inputs)
+        return ScoredLists(inputs.track_index, odds.astype(np.float32), source)
+
+    def _ranked(
+        self,
+        batch: QueryBatch,
+        allowed: Allowed,
+        depth: int,
+        wishes: Wishes | None,
+        also: IndexArray | None,
+    ) -> tuple[RankingInputs, FloatArray]:
+        inputs = self.assembler.assemble(batch, self.generator.generate(batch, allowed, depth, also))
+        scores = self.ranker.score(inputs)
+        if self.heads is not None and wishes is not None and wishes.weigh_heads:
+            scores = self._weighed(self.heads, inputs, scores, wishes)
+        return inputs, scores
+
+    @staticmethod
+    def _weighed(heads: HeadModel, inputs: RankingInputs, scores: FloatArray, wishes: Wishes) -> FloatArray:
+        """Scores of the lists with weights of their own; queries with the same weights go together."""
+        weighed = scores.copy()
+        for weights, rows in wishes.by_weights(heads.heads_):
+            part = inputs.take(rows)
+            weighed[rows] = weighted_by_heads(scores[rows], heads.probabilities(part), weights)
+        return weighed
+
+
+def mixed(
+    unheard: Branch,
+    heard: Branch,
+    batch: QueryBatch,
+    allowed: Allowed,
+    depth: int,
+    wishes: Wishes | None,
+) -> ScoredLists:
+    """Tracks of both kinds in one list, by the chance that they are played next.
+
+    The dial from 0 (discover) to 1 (familiar) adds its log odds to those of every heard track: in the
+    middle the chances stand as they were learned, at the ends one kind is left.
+    """
+    parts = [
+        unheard.log_odds(batch, allowed.in_mode(Mode.DISCOVER), depth, wishes),
+        heard.log_odds(batch, allowed.in_mode(Mode.FAMILIAR), depth, wishes),
+    ]
+    dial = familiarity(allowed, wishes)
+    # Only the difference of the two shifts orders, so one is enough; an end of the dial leaves one kind.
+    inner = np.clip(dial, 1e-6, 1 - 1e-6)
+    for_heard = np.where(dial == 0, -np.inf, np.log(inner) - np.log1p(-inner))
+    shifts = (np.where(dial == 1, -np.inf, 0.0), for_heard)
+    scores = np.concatenate(
+        [part.scores + shift[:, None] for part, shift in zip(parts, shifts, strict=True)], axis=1
+    ).astype(np.float32)
+    index = np.concatenate([part.track_index for part in parts], axis=1)
+    return ScoredLists(
+        np.where(scores == -np.inf, PADDING, index).astype(np.int32),
+        scores,
+        np.concatenate([part.source for part in parts], axis=1),
+    )
+
+
+_DIAL: Mapping[Mode, float] = {Mode.DISCOVER: 0.0, Mode.MIX: 0.5, Mode.FAMILIAR: 1.0}
+
+
+def familiarity(allowed: Allowed, wishes: Wishes | None) -> FloatArray:
+    """The dial of each query ``[batch]``: what it asks for, else what its mode means."""
+    by_mode = np.array([_DIAL[mode] for mode in allowed.mode], np.float32)
+    if wishes is None:
+        return by_mode
+    asked: FloatArray = np.where(np.isnan(wishes.familiarity), by_mode, wishes.familiarity)
+    return asked
