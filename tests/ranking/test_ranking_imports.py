@@ -17,6 +17,16 @@ def test_importing_the_room_brings_nothing_heavy():
     assert run(f"import sys, audotics.ranking; print(sorted({HEAVY} & set(sys.modules)))") == "[]"
 
 
+def test_no_simple_ranker_needs_scikit_learn_to_load_and_score():
+    names = "single", "mean", "logistic", "boosted", "blend"
+    program = (
+        "import sys; from audotics.ranking.names import ranker_class\n"
+        f"for name in {names}:\n    ranker_class(name)\n"
+        "print(sorted({'sklearn', 'skops'} & set(sys.modules)))"
+    )
+    assert run(program) == "[]"
+
+
 def test_the_deep_ranker_can_be_named_without_tensorflow():
     program = (
         "import sys; from audotics.ranking import DeepRanker, ModelConfig;"

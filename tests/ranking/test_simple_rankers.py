@@ -2,17 +2,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
-from skops.io import dump, get_untrusted_types
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from audotics.errors import BadInputError, DamagedError
-from audotics.ranking.boosted import TRUSTED_TYPES, BoostedRanker
+from audotics.ranking.boosted import BoostedRanker
 from audotics.ranking.linear import LinearRanker, ListwiseLoss
 from audotics.ranking.logistic import LogisticRanker
 from audotics.ranking.mean import MeanRanker
 from audotics.ranking.protocol import RankingExamples
 from audotics.ranking.quality import mean_ndcg
 from audotics.ranking.single import SingleRanker
+from contract.planted_trees import vars_of, vine
 from contract.ranker_contract import RankerContract
 from contract.ranking_lists import WEIGHTS, linear_examples
 
@@ -178,22 +178,43 @@ def test_the_folder_of_another_ranker_is_refused(train, validation, tmp_path):
         LinearRanker.load(tmp_path)
 
 
-class TestBoostedFiles:
-    def test_the_trusted_list_is_all_that_is_needed(self, train, validation, tmp_path):
-        BoostedRanker().fit(train, validation).save(tmp_path)
-        assert set(get_untrusted_types(file=tmp_path / "model.skops")) <= set(TRUSTED_TYPES)
+class TestBoosted:
+    def test_scores_are_the_log_odds_that_scikit_learn_gives(self, train, validation, monkeypatch):
+        fitted = []
+        fit = HistGradientBoostingClassifier.fit
 
-    def test_another_estimator_is_refused(self, train, validation, tmp_path):
+        def remembering(model, *args, **kwargs):
+            fitted.append(model)
+            return fit(model, *args, **kwargs)
+
+        monkeypatch.setattr(HistGradientBoostingClassifier, "fit", remembering)
+        ranker = BoostedRanker().fit(train, validation)
+        present = validation.inputs.present
+        theirs = fitted[0].decision_function(validation.inputs.features[present])
+        assert len(np.unique(theirs)) > 100
+        np.testing.assert_allclose(ranker.score(validation.inputs)[present], theirs, rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize("column", ["feature", "threshold", "left", "right", "value"])
+    def test_a_cut_file_is_refused(self, column, train, validation, tmp_path):
         BoostedRanker().fit(train, validation).save(tmp_path)
-        dump(RandomForestClassifier(n_estimators=1).fit([[0], [1]], [0, 1]), tmp_path / "model.skops")
-        with pytest.raises(DamagedError, match="boosted model"):
+        path = tmp_path / f"{column}.npy"
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(DamagedError, match="cannot be read"):
             BoostedRanker.load(tmp_path)
 
-    def test_a_cut_file_is_refused(self, train, validation, tmp_path):
+    def test_nodes_that_are_no_trees_are_refused(self, train, validation, tmp_path):
         BoostedRanker().fit(train, validation).save(tmp_path)
-        whole = (tmp_path / "model.skops").read_bytes()
-        (tmp_path / "model.skops").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(DamagedError, match="cannot be read"):
+        left = np.load(tmp_path / "left.npy")
+        np.save(tmp_path / "left.npy", np.where(left > 0, 0, left))
+        with pytest.raises(DamagedError, match="child does not follow"):
+            BoostedRanker.load(tmp_path)
+
+    def test_a_tree_of_too_many_leaves_is_refused(self, train, validation, tmp_path):
+        BoostedRanker().fit(train, validation).save(tmp_path)
+        for name, column in vars_of(vine(300)).items():
+            np.save(tmp_path / f"{name}.npy", column)
+        with pytest.raises(DamagedError, match="300 leaves"):
             BoostedRanker.load(tmp_path)
 
     def test_trees_find_what_weights_cannot(self):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from audotics.domain import FloatArray
 from audotics.ranking.checks import check_positives
@@ -39,6 +38,9 @@ class LogisticRanker(WeightedRanker):
         Raises:
             BadInputError: No list holds a played track.
         """
+        # Learning only: loading and scoring must not need this library.
+        from sklearn.linear_model import LogisticRegression
+
         check_positives(train, "training")
         features, played = pointwise(within_budget(train, _MAX_ROWS, self.seed))
         model = LogisticRegression(max_iter=200, warm_start=True)
