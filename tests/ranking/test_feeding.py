@@ -60,6 +60,20 @@ def test_given_likenesses_stay_with_their_candidates():
         np.testing.assert_array_equal(batch["likenesses"], expected)
 
 
+def test_many_lists_get_fewer_candidates_each():
+    examples = linear_examples(seed=1, n_lists=10, width=90)
+    weights = np.ones((10, 90), np.float32)
+
+    def kept(**settings):
+        first = next(iter(ListFeed(examples, weights, ModelConfig(**settings)).epoch(0)))
+        return first["track_index"].shape[1]
+
+    assert kept() == 90
+    assert kept(candidates_per_list=80) == 80
+    assert kept(candidates_per_pass=700) == 70
+    assert kept(candidates_per_pass=10) == 64
+
+
 def test_candidates_and_order_change_with_the_pass_and_repeat_with_the_seed():
     examples = numbered(20)
     first, again, second = batches(examples), batches(examples), batches(examples, epoch=1)

@@ -42,7 +42,12 @@ class ModelConfig(BaseModel):
     )
     batch_size: int = Field(64, ge=1, description="Lists per step")
     candidates_per_list: int = Field(
-        128, ge=2, description="Candidates per training list: positives and sampled negatives"
+        512, ge=2, description="Candidates per training list: positives and sampled negatives"
+    )
+    candidates_per_pass: int = Field(
+        400_000,
+        ge=1,
+        description="About how many candidates a pass reads; many lists get fewer each (64 at least)",
     )
     epochs: int = Field(40, ge=0, description="Passes over the lists at most")
     patience: int = Field(8, ge=1, description="Passes without a better validation NDCG@20 before stopping")

@@ -13,6 +13,9 @@ from audotics.ranking.config import ModelConfig
 from audotics.ranking.protocol import RankingExamples
 from audotics.ranking.sampling import sample_slots, take_slots
 
+_LEAST_CANDIDATES = 64
+"""Fewer candidates of a list would leave out what is hard to tell from the played."""
+
 
 class ListFeed:
     """Batches of whole lists in a new random order for every pass.
@@ -38,7 +41,9 @@ class ListFeed:
         self._weights = weights
         self._likenesses = likenesses
         self._lists = np.flatnonzero((examples.labels > 0).any(axis=(1, 2))).astype(np.int32)
-        self._n_kept = min(config.candidates_per_list, examples.inputs.track_index.shape[1])
+        affordable = max(_LEAST_CANDIDATES, config.candidates_per_pass // max(len(self._lists), 1))
+        width = examples.inputs.track_index.shape[1]
+        self._n_kept = min(config.candidates_per_list, affordable, width)
         self._batch = min(config.batch_size, len(self._lists))
         self._seed = config.seed
 
