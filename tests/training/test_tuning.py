@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -12,9 +14,9 @@ from audotics.ranking.quality import validation_ndcg
 from audotics.retrieval import ials
 from audotics.retrieval.ials import IALS
 from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever, retriever_class
-from audotics.retrieval.protocol import Choice, Range
+from audotics.retrieval.protocol import Choice, Range, SearchSpace
 from audotics.training.fold import Fold
-from audotics.training.tuning import TUNING_CUTOFF, ndcg_on, tune
+from audotics.training.tuning import TUNING_CUTOFF, SettingsSearch, Trial, ndcg_on, tune
 from contract.planted import events_table, no_users
 
 
@@ -102,3 +104,92 @@ def test_ranks_that_would_take_too_long_are_not_tried(monkeypatch: pytest.Monkey
     assert IALS.search_space(corpus)["rank"] == IALS.space["rank"]
     monkeypatch.setattr(ials, "MAX_FLOPS", 1.0)
     assert IALS.search_space(corpus)["rank"] == Choice((64,))
+
+
+SMALL: SearchSpace = {"n_neighbours": Choice((100, 200, 500)), "beta": Choice((0.0, 0.25))}
+
+
+def search(fold: Fold, space: SearchSpace, tried: Sequence[Trial] = ()) -> SettingsSearch:
+    return SettingsSearch(partial(new_retriever, "rp3beta"), space, fold, seed=0, tried=tried)
+
+
+def test_no_settings_are_tried_twice_until_none_are_left(fold: Fold) -> None:
+    searching = search(fold, SMALL)
+    while searching.try_next() is not None:
+        assert len(searching.trials) <= 6
+    assert len({json.dumps(trial.settings) for trial in searching.trials}) == len(searching.trials) == 6
+
+
+def test_without_a_space_there_are_the_defaults_alone(fold: Fold) -> None:
+    searching = search(fold, {})
+    only = searching.try_next()
+    assert only is searching.default_trial
+    assert (only.settings, only.lead, only.standard_error) == ({}, 0.0, 0.0)
+    assert searching.try_next() is None
+
+
+def test_leads_are_paired_with_the_defaults(fold: Fold) -> None:
+    searching = search(fold, {"alpha": Range(0.2, 1.5)})
+    first, second = searching.try_next(), searching.try_next()
+    assert first is not None and second is not None
+    assert (first.lead, first.standard_error) == (0.0, 0.0)
+    quality = [
+        ndcg_on(new_retriever("rp3beta", trial.settings).fit(fold.visible), fold) for trial in (first, second)
+    ]
+    difference = (quality[1] - quality[0]).astype(np.float64)
+    assert second.lead == pytest.approx(difference.mean())
+    assert second.standard_error == pytest.approx(difference.std(ddof=1) / np.sqrt(fold.batch.size))
+    assert second.standard_error > 0
+
+
+def test_a_search_goes_on_from_what_was_tried(fold: Fold) -> None:
+    space = {"alpha": Range(0.2, 1.5), "n_neighbours": Choice((100, 200))}
+    earlier = search(fold, space)
+    for _ in range(3):
+        earlier.try_next()
+    later = search(fold, space, earlier.trials)
+    assert later.default_trial is earlier.trials[0]
+    fourth = later.try_next()
+    assert later.trials == [*earlier.trials, fourth]
+    assert fourth is not None and fourth.settings not in [trial.settings for trial in earlier.trials]
+    # The lead of a trial of the second search is paired with the same defaults.
+    assert fourth.lead == pytest.approx(fourth.ndcg - earlier.trials[0].ndcg, abs=1e-6)
+    assert fourth.standard_error > 0
+
+
+def test_a_search_goes_on_with_what_stands_in_a_portfolio(fold: Fold) -> None:
+    space = {"alpha": Range(0.2, 1.5)}
+    known = tuple({"alpha": alpha} for alpha in (0.7, 0.8, 0.9))
+    build = partial(new_retriever, "rp3beta")
+    cut = SettingsSearch(build, space, fold, portfolio=known, seed=0)
+    for _ in range(2):
+        cut.try_next()
+    resumed = SettingsSearch(build, space, fold, portfolio=known, seed=0, tried=cut.trials)
+    for _ in range(2):
+        resumed.try_next()
+    assert [trial.settings["alpha"] for trial in resumed.trials] == [0.5, 0.7, 0.8, 0.9]
+
+
+def test_a_search_that_goes_on_proposes_something_else(fold: Fold) -> None:
+    space = {"alpha": Range(0.2, 1.5)}
+    only = search(fold, space)
+    only.try_next()
+    first, second = search(fold, space, only.trials), search(fold, space)
+    second.try_next()
+    assert first.try_next() != second.try_next()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_neighbours": 100},
+        {"n_neighbours": 100, "beta": 0.25, "alpha": 0.5},
+        {"n_neighbours": 300, "beta": 0.25},
+        {"n_neighbours": 100, "beta": "0.25"},
+    ],
+)
+def test_trials_that_the_space_does_not_hold_are_left_out(fold: Fold, settings: dict[str, object]) -> None:
+    odd = Trial(settings, 0.9, 0.1, 0.5, 0.0)
+    assert search(fold, SMALL, [odd]).trials == []
+    between = {"n_neighbours": Choice((100, 200)), "beta": Range(0.3, 0.5)}
+    assert search(fold, between, [odd]).trials == []

@@ -20,6 +20,7 @@ COMMAND_MODULES = (
     "simulate",
     "describe",
     "train",
+    "tune",
     "evaluate",
     "benchmark",
     "recommend",

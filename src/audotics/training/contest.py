@@ -49,7 +49,7 @@ def hold_contest(
     best = 0
     leads = [(0.0, 0.0)]
     for number in range(1, len(rankers)):
-        lead, error = _paired(quality[number], quality[best])
+        lead, error = paired_lead(quality[number], quality[best])
         leads.append((lead, error))
         if lead > (0.0 if rankers[number].name == BlendRanker.name else error):
             best = number
@@ -64,7 +64,8 @@ def _quality(ranker: Ranker, examples: RankingExamples, n_positives: IndexArray)
     return validation_ndcg(ranker.score(examples.inputs), examples.labels[..., 0], n_positives=n_positives)
 
 
-def _paired(challenger: FloatArray, incumbent: FloatArray) -> tuple[float, float]:
+def paired_lead(challenger: FloatArray, incumbent: FloatArray) -> tuple[float, float]:
+    """Mean difference over the same listeners ``[n_listeners]``, and its standard error."""
     difference = challenger.astype(np.float64) - incumbent
     error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
     return float(difference.mean()), float(error)

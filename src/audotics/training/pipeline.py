@@ -12,33 +12,31 @@ import numpy as np
 from audotics.data.corpus import Corpus
 from audotics.data.dataset import Dataset
 from audotics.domain import Mode
-from audotics.errors import BadInputError
 from audotics.evaluation.report import EvaluationReport
 from audotics.features.processor import DataProcessor
 from audotics.ranking.config import RankingWorld
 from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import CandidateGenerator
 from audotics.recommender.recommender import Recommender
-from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever, retriever_class
+from audotics.retrieval.names import new_retriever, retriever_class
 from audotics.retrieval.protocol import Retriever
 from audotics.telemetry import Progress
 from audotics.training.branches import LearnedBranch, learn_branch
 from audotics.training.config import TrainConfig
 from audotics.training.contest import Standing
-from audotics.training.fold import CONTEXT_SHARE, Fold, Roles, hide
+from audotics.training.fold import Fold, Roles
 from audotics.training.judging import judge
+from audotics.training.preparation import (
+    FAVOURITES,
+    hidden_fold,
+    parted,
+    parted_repeats,
+    tuning_folds,
+)
 from audotics.training.rankers import RankerFactory
 from audotics.training.tuning import Trial, tune
 
 TunedSettings = dict[str, dict[str, Any]]
-
-FAVOURITES = "favourites"
-
-LEAST_LISTENERS = 10
-"""With fewer listeners who have something hidden nothing can be learned and judged."""
-
-TUNING_PAIRS = 400_000
-"""Listener-track pairs beyond which retrievers are tuned on a sample of the listeners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +94,8 @@ class TrainingPipeline:
             BadInputError: There is too little data to hold anything out.
         """
         with self.progress.stage("read and hide"):
-            fold = self._hide(dataset)
-            asked = self._parts(fold)
-        again = self._repeats(fold)
+            fold = hidden_fold(dataset, self.config)
+            asked, again = parted(fold, self.config), parted_repeats(fold, self.config)
         trials, tuned = self._tune(asked.teach, None if again is None else again.teach)
         with self.progress.stage("fit retrievers on what is visible"):
             visible = self._fitted(fold.visible, tuned)
@@ -155,13 +152,6 @@ class TrainingPipeline:
             useful += [one for one in retrievers if one.name == FAVOURITES]
         return CandidateGenerator(useful, self.config.per_retriever)
 
-    def _repeats(self, fold: Fold) -> Roles[Fold] | None:
-        """The listeners by role as they ask for heard tracks; None where too few play any again."""
-        if fold.mode is not Mode.DISCOVER:
-            return None
-        again = fold.asking_for_repeats()
-        return self._parts(again) if again.batch.size >= LEAST_LISTENERS else None
-
     def _recommender(self, corpus: Corpus, unheard: Branch, heard: Branch | None) -> Recommender:
         return Recommender(
             users=corpus.users,
@@ -172,63 +162,24 @@ class TrainingPipeline:
             heard=heard,
         )
 
-    def _parts(self, fold: Fold) -> Roles[Fold]:
-        config = self.config
-        roles = fold.roles(config.seed, config.hide_from)
-        teach, stop, choose, judge = (fold.take(rows) for rows in roles)
-        # Rankers learn both kinds of query; they are chosen and judged as lists are asked for offline.
-        untold = 1 - CONTEXT_SHARE
-        return Roles(
-            teach.without_context(untold, config.seed),
-            stop.without_context(untold, config.seed),
-            choose.without_context(1.0, config.seed),
-            judge.without_context(1.0, config.seed),
-        )
-
-    def _hide(self, dataset: Dataset) -> Fold:
-        events = dataset.events().collect()
-        fold = hide(
-            events,
-            dataset.tracks(),
-            dataset.users(),
-            way=self.config.split,
-            most_listeners=self.config.hide_from,
-            seed=self.config.seed,
-            include_heard=self.config.include_heard,
-        )
-        if fold.batch.size < LEAST_LISTENERS:
-            raise BadInputError(
-                f"only {fold.batch.size} listeners have tracks that can be held out",
-                where=str(dataset.path),
-                remedy=f"Training needs at least {LEAST_LISTENERS} listeners with five tracks or more each",
-            )
-        return fold
-
-    def _retriever_names(self, corpus: Corpus, *, repeats: bool) -> list[str]:
-        if self.config.retrievers:
-            return list(self.config.retrievers)
-        useful = [name for name in RETRIEVER_NAMES if name != FAVOURITES or repeats]
-        return [name for name in useful if retriever_class(name).applies_to(corpus)]
-
     def _tune(self, teaching: Fold, again: Fold | None) -> tuple[dict[str, list[Trial]], TunedSettings]:
         """Settings by retriever; favourites are judged by what was played ``again``."""
         config = self.config
-        repeats = again is not None or teaching.mode is not Mode.DISCOVER
-        names = self._retriever_names(teaching.visible, repeats=repeats)
+        folds = tuning_folds(teaching, again, config)
         trials: dict[str, list[Trial]] = {}
         tuned: TunedSettings = {}
         deadline = time.monotonic() + config.tune_seconds
-        for number, name in enumerate(names):
-            if name in config.settings:
-                tuned[name] = config.settings[name]
+        for number, (name, few) in enumerate(folds.items()):
+            if name in config.settings or not retriever_class(name).quick_to_tune:
+                tuned[name] = config.settings.get(name, {})
                 continue
             # What the cheap ones leave over goes to those that follow.
-            share = max(0.0, deadline - time.monotonic()) / (len(names) - number)
+            share = max(0.0, deadline - time.monotonic()) / (len(folds) - number)
             with self.progress.stage(f"tune {name}"):
                 trials[name] = tune(
                     partial(new_retriever, name),
                     retriever_class(name).search_space(teaching.visible),
-                    self._few(again if name == FAVOURITES and again is not None else teaching),
+                    few,
                     portfolio=retriever_class(name).portfolio,
                     n_trials=config.tune_trials,
                     seconds=share,
@@ -236,11 +187,6 @@ class TrainingPipeline:
                 )
             tuned[name] = max(trials[name], key=lambda trial: trial.ndcg).settings
         return trials, tuned
-
-    def _few(self, teaching: Fold) -> Fold:
-        """As many listeners and pairs as tuning needs."""
-        most = min(self.config.tune_listeners, teaching.batch.size)
-        return teaching.take(np.arange(most, dtype=np.int32)).thinned(TUNING_PAIRS, self.config.seed)
 
     def _fitted(self, corpus: Corpus, tuned: TunedSettings) -> list[Retriever]:
         return [new_retriever(name, settings).fit(corpus) for name, settings in tuned.items()]
