@@ -15,20 +15,15 @@ from pathlib import Path
 import pytest
 
 from audotics.registry import Registry
-from cli.conftest import succeed
-from contract.planted import planted_events
-from contract.workplace import QUICK, Audotics
+from contract.workplace import QUICK, Audotics, Workplace
 
 NAMES = ("--retriever", "rp3beta", "--retriever", "item-knn")
 
 
-@pytest.fixture(scope="session")
-def plays(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Dataset named plays."""
-    folder = tmp_path_factory.mktemp("tuned")
-    planted_events().select("user_id", "track_id", "plays").write_csv(folder / "plays.csv")
-    succeed("import", folder / "plays.csv", "--out", folder / "plays")
-    return folder / "plays"
+@pytest.fixture
+def plays(workplace: Workplace) -> Path:
+    """A Dataset named dataset."""
+    return workplace.dataset
 
 
 @pytest.fixture
@@ -47,10 +42,10 @@ def test_it_prints_what_was_gained_and_writes_it_down(audotics: Audotics, plays:
     assert lines[2].split() == ["retriever", "trials", "default", "best", "lead", "best", "settings"]
     for name in ("rp3beta", "item-knn"):
         assert any(re.match(rf"{name} +4  +0\.\d{{4}}  +0\.\d{{4}}  ", line) for line in lines)
-    assert "plays-tuning.jsonl: 8 new trials, 8 in all" in lines
-    assert lines[-1].startswith(f"Wrote plays-tuned.toml. Train with it: audotics train {plays} --config ")
-    assert max(map(len, lines[:-1])) <= 100
-    assert {path.name for path in here.iterdir()} == {"plays-tuning.jsonl", "plays-tuned.toml"}
+    assert "dataset-tuning.jsonl: 8 new trials, 8 in all" in lines
+    assert lines[-1].startswith(f"Wrote dataset-tuned.toml. Train with it: audotics train {plays} --config ")
+    assert max(map(len, lines[:-1])) <= 80
+    assert {path.name for path in here.iterdir()} == {"dataset-tuning.jsonl", "dataset-tuned.toml"}
     assert [line.split(":")[0] for line in told.err.splitlines()] == [
         "read and hide",
         *(f"turn {turn} of 4" for turn in range(1, 5)),
@@ -61,7 +56,7 @@ def test_training_takes_what_was_written(audotics: Audotics, plays: Path, here: 
     told = audotics("tune", plays, "--trials", 5, *NAMES, "--json", "--quiet", "--set", "seed=2")
     assert (told.code, told.err) == (0, "")
     found = {one["name"]: one for one in json.loads(told.out)["retrievers"]}
-    done = audotics("train", plays, "--config", "plays-tuned.toml", "--models", "models", "--quiet", *QUICK)
+    done = audotics("train", plays, "--config", "dataset-tuned.toml", "--models", "models", "--quiet", *QUICK)
     assert done.code == 0
     manifest = Registry(here / "models").show("champion")
     assert manifest.config["train"]["seed"] == 2
@@ -84,12 +79,12 @@ def test_it_goes_on_from_its_history(audotics: Audotics, plays: Path, here: Path
 
 def test_a_line_cut_short_is_noted(audotics: Audotics, plays: Path, here: Path) -> None:
     assert audotics("tune", plays, "--trials", 2, *NAMES, "--quiet").code == 0
-    history = here / "plays-tuning.jsonl"
+    history = here / "dataset-tuning.jsonl"
     history.write_bytes(history.read_bytes()[:-30])
     told = audotics("tune", plays, "--trials", 1, *NAMES, "--quiet")
     assert told.code == 0
-    assert told.err == "note: plays-tuning.jsonl: no trial can be read in line 5; it is left out\n"
-    assert "plays-tuning.jsonl: 2 new trials, 5 in all" in told.out
+    assert told.err == "note: dataset-tuning.jsonl: no trial can be read in line 5; it is left out\n"
+    assert "dataset-tuning.jsonl: 2 new trials, 5 in all" in told.out
 
 
 @pytest.mark.parametrize(
@@ -130,7 +125,7 @@ def test_a_foreign_file_is_left_as_it_is(audotics: Audotics, plays: Path, here: 
 def test_stopped_in_the_middle_it_loses_no_finished_trial(
     audotics: Audotics, plays: Path, here: Path, kind: signal.Signals
 ) -> None:
-    history = here / "plays-tuning.jsonl"
+    history = here / "dataset-tuning.jsonl"
     with subprocess.Popen(
         [
             *(sys.executable, "-c", "from audotics.cli.main import main; main()"),
@@ -151,10 +146,10 @@ def test_stopped_in_the_middle_it_loses_no_finished_trial(
     if kind == signal.SIGINT:
         assert tuning.returncode == 130
         assert err.splitlines() == [
-            "note: finished trials are kept in plays-tuning.jsonl; the same command goes on from there",
+            "note: finished trials are kept in dataset-tuning.jsonl; the same command goes on from there",
             "interrupted: unfinished work was dropped",
         ]
-    assert [path.name for path in here.iterdir()] == ["plays-tuning.jsonl"]
+    assert [path.name for path in here.iterdir()] == ["dataset-tuning.jsonl"]
     n_kept = len(history.read_bytes().splitlines()) - 1
     told = audotics("tune", plays, "--trials", 1, *NAMES, "--quiet")
     assert told.code == 0

@@ -76,7 +76,7 @@ def test_the_time_box_leaves_each_its_defaults(dataset: Dataset, file: Path) -> 
     assert all(tuned.best is tuned.defaults and not tuned.gains for tuned in none.retrievers)
 
 
-def test_what_has_nothing_to_search_is_tried_once(
+def test_a_space_is_searched_to_its_end_and_no_further(
     dataset: Dataset, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retriever_class("rp3beta"), "space", {"n_neighbours": Choice((100, 200))})
@@ -97,6 +97,8 @@ def test_what_the_settings_fix_is_searched_only_if_named(dataset: Dataset, file:
     assert [tuned.name for tuned in run(dataset, file, 1, config=fixed).retrievers] == ["item-knn"]
     named = run(dataset, file, 1, "rp3beta", config=fixed)
     assert [tuned.name for tuned in named.retrievers] == ["item-knn", "rp3beta"]
+    # What is fixed stays so unless it is named, whatever the history holds.
+    assert [tuned.name for tuned in run(dataset, file, 0, config=fixed).retrievers] == ["item-knn"]
     everything = fixed.model_copy(update={"settings": {"rp3beta": {}, "item-knn": {}}})
     with pytest.raises(BadInputError, match="settings: these fix every retriever"):
         run(dataset, file, 1, config=everything)
@@ -167,3 +169,14 @@ def test_settings_that_toml_cannot_express_are_defaults(name: str) -> None:
     defaults = new_retriever(name, {}).config.model_dump()
     for setting, where in retriever_class(name).space.items():
         assert not isinstance(where, Choice) or None not in where.values or defaults[setting] is None
+
+
+def test_defaults_that_the_history_lost_are_tried_again(dataset: Dataset, file: Path) -> None:
+    whole = run(dataset, file, 3, "rp3beta")
+    header, _, *others = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([header, *others]))
+    assert run(dataset, file, 0, "rp3beta").retrievers == []
+    # They are tried even where there is no time for a search.
+    again = run(dataset, file, 5, "rp3beta", seconds=0)
+    assert again.n_new == 1
+    assert again.retrievers[0].defaults.ndcg == whole.retrievers[0].defaults.ndcg

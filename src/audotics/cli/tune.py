@@ -161,7 +161,7 @@ def _print_summary(result: TuningResult, history: Path) -> None:
     print(f"Held out: {result.basis.holdout}")
     print("NDCG@20 on the listeners that teach, of the defaults and the best:")
     Console().print(_table(result.retrievers))
-    print("lead: over the defaults on the same listeners, ± its standard error; * above that, so chosen")
+    print("lead: over the defaults, ± its standard error; * more than that, so chosen")
     total = sum(tuned.n_trials for tuned in result.retrievers)
     others = f", and {result.n_others:,} of other data, splits or releases" if result.n_others else ""
     print(f"{history}: {result.n_new:,} new trials, {total:,} in all{others}")

@@ -88,9 +88,9 @@ class SettingsSearch:
         self._study = self._new_study(starts, seed + len(self.trials))
 
     @property
-    def default_trial(self) -> Trial:
-        """The trial of the defaults, which every search begins with."""
-        return next(trial for trial in self.trials if trial.settings == self.defaults)
+    def default_trial(self) -> Trial | None:
+        """The trial of the defaults; None before it, or where what was tried lost it."""
+        return next((trial for trial in self.trials if trial.settings == self.defaults), None)
 
     def try_next(self) -> Trial | None:
         """Try one more set of settings; None where nothing is left to try."""

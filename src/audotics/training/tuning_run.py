@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,7 +58,7 @@ class TuningResult:
 
     Args:
         basis: What the figures rest on.
-        retrievers: Those with trials, in the order of training.
+        retrievers: Those whose defaults were tried, in the order of training.
         n_new: How many trials this run added.
         n_others: Trials in the history that rest on something else.
     """
@@ -113,7 +113,7 @@ class TuningRun:
         Args:
             dataset: What training will be given.
             n_trials: New trials of each retriever; 0 only tells what the history says.
-            seconds: No trial starts that would probably end after this time, save a retriever's first.
+            seconds: No trial starts that would probably end after this time, save one of defaults.
 
         Raises:
             BadInputError: There is too little data to hold anything out, or nothing to search.
@@ -127,13 +127,13 @@ class TuningRun:
         searches = {
             name: self._search(name, teaching.visible, fold, tried.get(name, ()))
             for name, fold in folds.items()
-            if name in names or name in tried
+            if name in names or (name in tried and name not in self._config.settings)
         }
         n_before = sum(len(search.trials) for search in searches.values())
         self._take_turns({name: searches[name] for name in names}, basis, n_trials, deadline)
         return TuningResult(
             basis,
-            [_tuned(name, search) for name, search in searches.items() if search.trials],
+            list(_tuned(searches)),
             sum(len(search.trials) for search in searches.values()) - n_before,
             self._history.n_others(basis),
         )
@@ -203,13 +203,15 @@ class TuningRun:
 
 
 def _in_time(search: SettingsSearch, deadline: float) -> bool:
-    """Whether a trial like the last one would end in time."""
-    return not search.trials or time.monotonic() + search.trials[-1].seconds <= deadline
+    """Whether a trial like the last one would end in time; the defaults are tried in any case."""
+    return search.default_trial is None or time.monotonic() + search.trials[-1].seconds <= deadline
 
 
-def _tuned(name: str, search: SettingsSearch) -> TunedRetriever:
-    best = max(search.trials, key=lambda trial: trial.ndcg)
-    return TunedRetriever(name, search.default_trial, best, len(search.trials))
+def _tuned(searches: Mapping[str, SettingsSearch]) -> Iterator[TunedRetriever]:
+    for name, search in searches.items():
+        if search.default_trial is not None:
+            best = max(search.trials, key=lambda trial: trial.ndcg)
+            yield TunedRetriever(name, search.default_trial, best, len(search.trials))
 
 
 def _without_nulls(settings: dict[str, Any]) -> dict[str, Any]:
