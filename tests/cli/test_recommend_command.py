@@ -71,7 +71,7 @@ def test_heard_tracks_may_be_asked_for(audotics: Audotics, workplace: Workplace)
         "--quiet",
     )
     assert heard_by("u001") <= {row["track_id"] for row in json_lines(told.out)}
-    assert told.err.startswith("note: the version was trained for tracks that the listener has not heard; ")
+    assert told.err.startswith("note: the version was trained for tracks that the listener has not heard: ")
 
 
 def test_a_version_for_heard_tracks_asked_for_others_is_noted(

@@ -13,12 +13,13 @@ import pytest
 from audotics.data.dataset import Dataset
 from audotics.data.writer import DatasetWriter
 from audotics.domain import Mode, Query
+from audotics.evaluation.baselines import OWN_MOST_PLAYED
 from audotics.evaluation.report import Task
 from audotics.evaluation.segments import Segment
 from audotics.recommender import bundle
 from audotics.registry import Registry
 from audotics.telemetry import Progress
-from audotics.training.assessment import POPULARITY, assess
+from audotics.training.assessment import assess
 from audotics.training.config import TrainConfig
 from audotics.training.judging import HYBRID
 from audotics.training.pipeline import Trained, TrainingPipeline
@@ -99,7 +100,7 @@ def test_timed_data_is_split_at_a_moment(listened: Trained) -> None:
 
 def test_repeats_are_part_of_what_is_judged(listened: Trained) -> None:
     test = listened.report.test
-    assert test.task is Task.INCLUDE_HEARD
+    assert test.task is Task.MIX
     assert test.n_heard_dropped == 0
     segments = {found.segment: found for found in listened.report.system(HYBRID).segments}
     assert segments[Segment.REPEATS].n_pairs > 0
@@ -157,11 +158,11 @@ def test_new_tracks_are_still_of_the_listeners_genre(listened: Trained) -> None:
 @pytest.mark.parametrize("include_heard", [False, True])
 def test_favourites_take_part_only_where_heard_tracks_may(returning: Dataset, include_heard: bool) -> None:
     config = TrainConfig(rankers=("mean",), tune_trials=0, include_heard=include_heard)
-    trained = TrainingPipeline(config).train(returning)
-    assert ("favourites" in trained.tuned) == include_heard
-    assert {"popularity", "content", "item-knn", "transitions"} <= set(trained.tuned)
-    # Without trials everything is fitted with its defaults.
-    assert all(len(trials) == 1 for trials in trained.trials.values())
+    recommender = TrainingPipeline(config).train(returning).recommender
+    names = {retriever.name for retriever in recommender.unheard.generator.retrievers}
+    assert ("favourites" in names) == include_heard
+    assert (recommender.heard is None) == include_heard
+    assert "favourites" in {retriever.name for retriever in recommender.retrievers}
 
 
 def test_the_stored_report_is_the_one_of_training(listened: Trained, registry: Registry) -> None:
@@ -191,7 +192,7 @@ def test_the_manifest_tells_the_contest_and_the_stages(
     contest = manifest.metrics["contest"]
     assert [standing["name"] for standing in contest] == ["mean", "linear"]
     (chosen,) = (standing["name"] for standing in contest if standing["chosen"])
-    assert chosen == manifest.config["ranker"] == listened.recommender.ranker.name
+    assert chosen == manifest.config["ranker"] == listened.recommender.unheard.ranker.many.name
     told = [record.name for record in manifest.timings]
     assert told[0] == "read and hide"
     assert "judge on listeners that took no part" in told
@@ -218,21 +219,30 @@ def test_the_fallback_lists_what_most_listeners_heard(listened: Trained, tmp_pat
     assert set(popular) == set(listened.recommender.tracks.ids)
 
 
-@pytest.mark.parametrize("include_heard", [False, True])
-def test_a_given_test_is_asked_as_it_is_told(
-    listened: Trained, returning: Dataset, include_heard: bool
-) -> None:
+@pytest.mark.parametrize("task", list(Task))
+def test_a_given_test_is_asked_as_it_is_told(listened: Trained, returning: Dataset, task: Task) -> None:
     loved = loved_by(returning_events())
     unheard = {user: f"t{(int(user[1:]) % 3) * 30 + 29:03d}" for user in loved}
     rows = [(user, track) for user, tracks in loved.items() for track in (*tracks, unheard[user])]
     test = pl.DataFrame(rows, schema=["user_id", "track_id"], orient="row").unique()
     told = Progress()
-    report = assess(
-        listened.recommender, returning, test, baselines=False, include_heard=include_heard, progress=told
+    report = assess(listened.recommender, returning, test, baselines=False, task=task, progress=told)
+    beside = [] if task is Task.DISCOVER else [OWN_MOST_PLAYED]
+    assert [system.name for system in report.systems] == [HYBRID, *beside]
+    dropped = report.test.n_heard_dropped, report.test.n_unheard_dropped
+    assert report.test.n_pairs + sum(dropped) == test.height
+    assert [n > 0 for n in dropped] == [task is Task.DISCOVER, task is Task.FAMILIAR]
+    assert (report.reference.metrics["recall@20"].mean > 0.6) or task is Task.DISCOVER
+    assert report.reference.catalogue["repeat_share@20"] == pytest.approx(
+        {Task.DISCOVER: 0, Task.FAMILIAR: 1, Task.MIX: 0.5}[task], abs=0.4 if task is Task.MIX else 0
     )
-    assert [system.name for system in report.systems] == [HYBRID]
-    assert report.test.n_pairs + report.test.n_heard_dropped == test.height
-    assert (report.test.n_heard_dropped == 0) == include_heard
-    assert (report.reference.metrics["recall@20"].mean > 0.6) or not include_heard
-    assert [record.name for record in told.records] == [f"ask {HYBRID}"]
-    assert POPULARITY not in {system.name for system in report.systems}
+    assert [record.name for record in told.records] == [f"ask {HYBRID}", "ask for new listeners"]
+    assert bool(report.newcomers) == (task is not Task.FAMILIAR)
+
+
+def test_own_most_played_is_hard_to_beat_where_listeners_come_back(listened: Trained) -> None:
+    own = listened.report.system(OWN_MOST_PLAYED)
+    assert own.catalogue["repeat_share@20"] == 1
+    repeats = {found.segment: found.metrics["ndcg@20"].mean for found in own.segments}
+    assert repeats[Segment.REPEATS] > 0.4
+    assert repeats[Segment.DISCOVERIES] == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audotics.cli.options import JsonOption, ModelsOption, QuietOption, VersionOption
+from audotics.cli.options import JsonOption, ModelsOption, QuietOption, VersionOption, wanted_mode
 from audotics.registry.names import CHAMPION
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def recommend(
     from audotics.telemetry import progress_on_stderr
 
     chosen = output.chosen_listeners(user, users, everyone, artist or (), group or ())
-    wanted = _wanted_mode(mode, include_heard)
+    wanted = wanted_mode(mode, include_heard)
     if out is not None:
         output.check_lists_target(out)
     progress = progress_on_stderr(quiet=quiet)
@@ -135,20 +135,6 @@ def recommend(
     output.note_short(table, [query.user_id or "" for query in queries], k)
 
 
-def _wanted_mode(mode: str | None, include_heard: bool) -> Mode:
-    from audotics.domain import Mode
-    from audotics.errors import BadInputError
-
-    wanted = Mode(mode or Mode.DISCOVER)
-    if include_heard and mode is not None and wanted is not Mode.MIX:
-        raise BadInputError(
-            f"--include-heard and --mode {mode} contradict each other",
-            where="options",
-            remedy="Leave one of them out",
-        )
-    return Mode.MIX if include_heard else wanted
-
-
 def _read_rules(file: Path | None) -> SlateConfig:
     from audotics.slate import SlateConfig, read_rules
 
@@ -165,10 +151,10 @@ def _load(models: Path, model: str, include_heard: bool, progress: Progress) -> 
     with progress.stage("load the model"):
         recommender = load_version(registry, model)
     trained_for_heard = _trained_for_heard(registry.show(recommender.model_version))
-    if include_heard and not trained_for_heard:
+    if include_heard and not trained_for_heard and recommender.heard is None:
         output.note(
-            "the version was trained for tracks that the listener has not heard; "
-            "`audotics train --include-heard` makes one for heard tracks, too"
+            "the version was trained for tracks that the listener has not heard: "
+            "nobody plays a track again in its training data"
         )
     elif trained_for_heard and not include_heard:
         output.note(

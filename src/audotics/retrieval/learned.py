@@ -14,7 +14,15 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.errors import NotFittedError
-from audotics.retrieval.protocol import Arrays, Evidence, Explanation, Portfolio, RetrieverConfig, SearchSpace
+from audotics.retrieval.protocol import (
+    Arrays,
+    Evidence,
+    Explanation,
+    Portfolio,
+    RetrieverConfig,
+    Scores,
+    SearchSpace,
+)
 
 ConfigT = TypeVar("ConfigT", bound=RetrieverConfig)
 
@@ -32,6 +40,7 @@ class LearnedRetriever(ABC, Generic[ConfigT]):
     name: ClassVar[str]
     space: ClassVar[SearchSpace]
     portfolio: ClassVar[Portfolio] = ()
+    quick_to_tune: ClassVar[bool] = True
     config_type: ClassVar[type[RetrieverConfig]]
 
     def __init__(self, config: ConfigT | None = None) -> None:
@@ -69,6 +78,10 @@ class LearnedRetriever(ABC, Generic[ConfigT]):
     @abstractmethod
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``, a fresh array; see `Retriever.score`."""
+
+    def compact_scores(self, batch: QueryBatch) -> Scores:
+        """The same; those whose scores are mostly 0 give them compressed."""
+        return self.score(batch)
 
     @abstractmethod
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:

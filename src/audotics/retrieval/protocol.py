@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
+from scipy import sparse
 
 from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
-from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray
+from audotics.domain import FloatArray, IndexArray
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 """Learned state: plain arrays by name, saved as ``.npy`` and memory-mapped when loaded."""
+
+
+Scores: TypeAlias = FloatArray | sparse.csr_matrix
+"""Scores ``[batch, n_tracks]``; in the compressed form what is not stored is 0."""
 
 
 class RetrieverConfig(BaseModel):
@@ -85,6 +89,8 @@ class Retriever(Protocol):
     name: ClassVar[str]
     space: ClassVar[SearchSpace]
     portfolio: ClassVar[Portfolio]
+    quick_to_tune: ClassVar[bool]
+    """Whether training may try settings; else only a long search (`audotics tune`) does."""
     config_type: ClassVar[type[RetrieverConfig]]
 
     def __init__(self, config: Any = None) -> None:
@@ -116,6 +122,10 @@ class Retriever(Protocol):
         """
         ...
 
+    def compact_scores(self, batch: QueryBatch) -> Scores:
+        """What `score` gives, in whatever form is cheapest to make; the caller must not change it."""
+        ...
+
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """Why each query's track ``[batch]`` scored; None where nothing speaks for it."""
         ...
@@ -128,68 +138,3 @@ class Retriever(Protocol):
     def from_arrays(cls, config: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Fitted again from what ``config.model_dump()`` and `arrays` gave (arrays may be memory-mapped)."""
         ...
-
-
-def top_k(scores: FloatArray, k: int) -> IndexArray:
-    """Indices of the ``k`` best per row ``[batch, k]``, best first, ties by lower index, -1 where -inf."""
-    k = min(k, scores.shape[1])
-    chosen = _at_least_kth(scores, k)
-    first = np.arange(len(scores))[:, None] * scores.shape[1]
-    part = np.flatnonzero(chosen).reshape(len(scores), k) - first
-    values = np.take_along_axis(scores, part, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    best = np.take_along_axis(part, order, axis=1)
-    best[np.take_along_axis(values, order, axis=1) == -np.inf] = PADDING
-    return best.astype(np.int32)
-
-
-def _at_least_kth(scores: FloatArray, k: int) -> BoolArray:
-    """Exactly ``k`` True per row ``[batch, n]``: the best, of equals at the edge those of lower index."""
-    edge = _kth_values(scores, k)[:, None]
-    chosen: BoolArray = scores >= edge
-    crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
-    if len(crowded):
-        equal = scores[crowded] == edge[crowded]
-        room = k - np.count_nonzero(chosen[crowded] & ~equal, axis=1)[:, None]
-        chosen[crowded] &= ~equal | (np.cumsum(equal, axis=1, dtype=np.int32) <= room)
-    return chosen
-
-
-def _kth_values(scores: FloatArray, k: int) -> FloatArray:
-    """The ``k``-th largest value of each row ``[batch]``.
-
-    Selecting in whole rows costs more than computing the scores. A sample of each row guesses a value that
-    a little more than ``k`` exceed, and the selection works on those alone; the guess decides only how fast
-    it is.
-    """
-    n = scores.shape[1]
-    step = n // _SAMPLED
-    if step < 2 or k > n // 4:
-        return _partitioned(scores, k)
-    expected = k / step
-    place = int(expected + 4 * np.sqrt(expected) + 4)
-    values: FloatArray = np.partition(scores[:, ::step], -place, axis=1)[:, -place]
-    above = scores > values[:, None]
-    n_above = np.count_nonzero(above, axis=1)
-    enough = np.flatnonzero(n_above >= k)
-    if len(enough):
-        rows, columns = np.divmod(np.flatnonzero(above[enough]), n)
-        ends = np.cumsum(n_above[enough])
-        slots = np.arange(len(rows)) - np.repeat(ends - n_above[enough], n_above[enough])
-        passed = np.full((len(enough), n_above[enough].max()), -np.inf, np.float32)
-        passed[rows, slots] = scores[enough[rows], columns]
-        values[enough] = _partitioned(passed, k)
-    # Elsewhere the guess itself is the value (many are equal to it), unless too few reach it.
-    others = np.flatnonzero(n_above < k)
-    missed = others[np.count_nonzero(scores[others] >= values[others, None], axis=1) < k]
-    values[missed] = _partitioned(scores[missed], k)
-    return values
-
-
-_SAMPLED = 1024
-"""About how many scores of each row guess where to cut."""
-
-
-def _partitioned(scores: FloatArray, k: int) -> FloatArray:
-    values: FloatArray = np.partition(scores, -k, axis=1)[:, -k]
-    return values

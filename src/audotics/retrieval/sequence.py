@@ -83,6 +83,8 @@ class SequenceEncoder(LearnedRetriever[SequenceConfig]):
         "learning_rate": Choice((2e-3, 5e-3)),
     }
 
+    quick_to_tune: ClassVar[bool] = False
+
     @classmethod
     def applies_to(cls, corpus: Corpus) -> bool:
         """Whether order is known, there is enough of it, and TensorFlow is installed."""

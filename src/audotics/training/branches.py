@@ -45,6 +45,7 @@ class LearnedBranch:
         standings: How the contest ended.
         newcomers: How the contest for newcomers ended; empty where there was none.
         lists: Labelled lists by role.
+        answers: Hidden plays of each list by role, whether or not they are among its candidates.
         short_lists: The same of newcomers.
         factory: Made the rankers, and makes them again.
     """
@@ -55,6 +56,7 @@ class LearnedBranch:
     standings: list[Standing]
     newcomers: list[Standing]
     lists: Lists
+    answers: Roles[IndexArray]
     short_lists: Lists | None
     factory: RankerFactory
 
@@ -100,7 +102,8 @@ def learn_branch(
         heads = available_heads(asked.teach.hidden)
         lists = Roles(*(ranking_examples(part, generator, assembler, heads) for part in asked))
     rankers = factory.fit_all(lists.teach, lists.stop, progress)
-    winner, standings = hold_contest(rankers, lists.choose, answer_counts(asked.choose))
+    answers = Roles(*(answer_counts(part) for part in asked))
+    winner, standings = hold_contest(rankers, lists.choose, answers.choose)
     ranker: Ranker = winner
     newcomers: list[Standing] = []
     short_lists: Lists | None = None
@@ -115,7 +118,7 @@ def learn_branch(
         tells_of_reactions = len(heads) > 1 and has_hits(lists.teach)
         reactions = HeadModel(seed).fit(lists.teach, lists.stop) if tells_of_reactions else None
         branch = Branch(generator, assembler, ranker, reactions, _level(ranker, lists.choose))
-    return LearnedBranch(branch, winner, rankers, standings, newcomers, lists, short_lists, factory)
+    return LearnedBranch(branch, winner, rankers, standings, newcomers, lists, answers, short_lists, factory)
 
 
 def _newcomers(asked: Roles[Fold], seed: int) -> Roles[Fold]:

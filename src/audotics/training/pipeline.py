@@ -55,6 +55,7 @@ class Trained:
         holdout: How events were hidden to make all choices.
         left_out: Rankers that did not compete, and why.
         track_processor: Made the content that the deep ranker reads out of the catalogue.
+        learned: How the branch for unheard tracks was learned, for those who want to look closer.
     """
 
     recommender: Recommender
@@ -68,6 +69,7 @@ class Trained:
     holdout: str
     left_out: dict[str, str]
     track_processor: DataProcessor
+    learned: LearnedBranch
 
 
 class TrainingPipeline:
@@ -138,6 +140,7 @@ class TrainingPipeline:
             holdout=fold.description,
             left_out=unheard.left_out,
             track_processor=self.track_processor,
+            learned=unheard,
         )
 
     def _learn(
