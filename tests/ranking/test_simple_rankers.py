@@ -5,7 +5,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from audotics.errors import BadInputError, DamagedError
-from audotics.ranking.boosted import BoostedRanker
+from audotics.ranking.boosted import BoostedRanker, linear_share
 from audotics.ranking.linear import LinearRanker, ListwiseLoss
 from audotics.ranking.logistic import LogisticRanker
 from audotics.ranking.mean import MeanRanker
@@ -190,11 +190,27 @@ class TestBoosted:
         monkeypatch.setattr(HistGradientBoostingClassifier, "fit", remembering)
         ranker = BoostedRanker().fit(train, validation)
         present = validation.inputs.present
-        theirs = fitted[0].decision_function(validation.inputs.features[present])
+        share = linear_share(validation.inputs, LinearRanker().fit(train, validation).weights_)
+        rows = np.column_stack([validation.inputs.features[present], share[present]])
+        theirs = fitted[0].decision_function(rows)
         assert len(np.unique(theirs)) > 100
         np.testing.assert_allclose(ranker.score(validation.inputs)[present], theirs, rtol=0, atol=1e-6)
 
-    @pytest.mark.parametrize("column", ["feature", "threshold", "left", "right", "value"])
+    def test_the_share_is_of_the_whole_list(self, validation):
+        weights = np.arange(6, dtype=np.float32)
+        sums = (validation.inputs.features[3] @ weights)[validation.inputs.present[3]]
+        slow = np.log(np.exp(sums) / np.exp(sums).sum())
+        found = linear_share(validation.inputs, weights)
+        np.testing.assert_allclose(found[3][validation.inputs.present[3]], slow, rtol=1e-4)
+        assert np.all(found[~validation.inputs.present] == -np.inf)
+
+    def test_weights_that_do_not_fit_the_features_are_refused(self, train, validation, tmp_path):
+        BoostedRanker().fit(train, validation).save(tmp_path)
+        np.save(tmp_path / "weights.npy", np.ones(3, np.float32))
+        with pytest.raises(DamagedError, match="3 weights for 6 features"):
+            BoostedRanker.load(tmp_path)
+
+    @pytest.mark.parametrize("column", ["feature", "threshold", "left", "right", "value", "weights"])
     def test_a_cut_file_is_refused(self, column, train, validation, tmp_path):
         BoostedRanker().fit(train, validation).save(tmp_path)
         path = tmp_path / f"{column}.npy"

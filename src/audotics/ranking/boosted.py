@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from audotics.domain import FloatArray
+from audotics.domain import FloatArray, IndexArray
 from audotics.errors import DamagedError, NotFittedError
+from audotics.ranking.calibration import log_share
 from audotics.ranking.checks import check_feature_names, check_positives
 from audotics.ranking.forest import Forest
 from audotics.ranking.protocol import RankingExamples, RankingInputs
@@ -18,6 +20,9 @@ from audotics.ranking.trees import LEAF, Trees, rounded_down
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
+
+SHARE = "linear:share"
+"""Name of what the trees read beside the features."""
 
 _MAX_ROWS = 200_000
 
@@ -29,6 +34,9 @@ class BoostedRanker:
     and growing stops when the log loss on the validation lists no longer falls. Only fitting needs
     scikit-learn: the trees are kept and scored as plain arrays.
 
+    Beside the features the trees read each candidate's share of its list by the linear ranker: what a
+    sum of weights says at once would cost them many splits, each learned from fewer candidates.
+
     Args:
         seed: Chooses sampled negatives and the feature subsets of splits.
     """
@@ -36,6 +44,7 @@ class BoostedRanker:
     name: ClassVar[str] = "boosted"
     trees_: Trees
     baseline_: float
+    weights_: FloatArray
     feature_names_: tuple[str, ...]
 
     def __init__(self, seed: int = 0) -> None:
@@ -47,13 +56,16 @@ class BoostedRanker:
         Raises:
             BadInputError: No list holds a played track.
         """
-        # Learning only: loading and scoring must not need this library.
+        # Learning only: loading and scoring must not need these libraries.
         from sklearn.ensemble import HistGradientBoostingClassifier
+
+        from audotics.ranking.linear import LinearRanker
 
         check_positives(train, "training")
         check_positives(validation, "validation")
-        features, played = pointwise(within_budget(train, _MAX_ROWS, self.seed))
-        held_features, held_played = pointwise(within_budget(validation, _MAX_ROWS, self.seed))
+        weights = LinearRanker(self.seed).fit(train, validation).weights_
+        features, played = self._rows(train, weights)
+        held_features, held_played = self._rows(validation, weights)
         model = HistGradientBoostingClassifier(
             learning_rate=0.1,
             max_iter=150,
@@ -66,8 +78,20 @@ class BoostedRanker:
             random_state=self.seed,
         )
         model.fit(features, played, X_val=held_features, y_val=held_played)
-        self._keep(*trees_of(model), train.inputs.feature_names)
+        self._keep(*trees_of(model), weights, train.inputs.feature_names)
         return self
+
+    def _rows(self, examples: RankingExamples, weights: FloatArray) -> tuple[FloatArray, IndexArray]:
+        """What the trees read of single candidates, and whether they were played."""
+        inputs = examples.inputs
+        # Shares are of whole lists, so they come before candidates are left out.
+        share = np.where(inputs.present, linear_share(inputs, weights), 0.0)[..., None].astype(np.float32)
+        widened = replace(
+            inputs,
+            features=np.concatenate([inputs.features, share], axis=2),
+            feature_names=(*inputs.feature_names, SHARE),
+        )
+        return pointwise(within_budget(replace(examples, inputs=widened), _MAX_ROWS, self.seed))
 
     def score(self, inputs: RankingInputs) -> FloatArray:
         """Log odds of a play ``[n_lists, width]``, -inf where padded.
@@ -82,7 +106,9 @@ class BoostedRanker:
         present = inputs.present
         scores = np.full(present.shape, -np.inf, np.float32)
         if present.any():
-            scores[present] = self._forest.sums(inputs.features[present])
+            share = linear_share(inputs, self.weights_)
+            rows = np.column_stack([inputs.features[present], share[present]])
+            scores[present] = self._forest.sums(rows)
         return scores
 
     def save(self, folder: Path) -> None:
@@ -94,7 +120,8 @@ class BoostedRanker:
             "feature_names": list(self.feature_names_),
             "baseline": self.baseline_,
         }
-        write_state(folder, settings, {name: getattr(self.trees_, name) for name in _COLUMNS})
+        columns = {name: getattr(self.trees_, name) for name in _COLUMNS}
+        write_state(folder, settings, {**columns, "weights": self.weights_})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -106,18 +133,24 @@ class BoostedRanker:
         settings = read_settings(folder, cls.name)
         names = tuple(settings["feature_names"])
         trees = Trees(**{name: read_array(folder, name, 1).astype(kind) for name, kind in _COLUMNS.items()})
-        problem = trees.problem(len(names))
+        problem = trees.problem(len(names) + 1)
         if problem:
             raise DamagedError(f"the boosted trees are broken: {problem}", where=str(folder))
+        weights = read_array(folder, "weights", 1).astype(np.float32)
+        if len(weights) != len(names):
+            raise DamagedError(f"{len(weights)} weights for {len(names)} features", where=str(folder))
         ranker = cls()
         try:
-            ranker._keep(trees, float(settings["baseline"]), names)
+            ranker._keep(trees, float(settings["baseline"]), weights, names)
         except ValueError as error:
             raise DamagedError(f"the boosted trees are broken: {error}", where=str(folder)) from error
         return ranker
 
-    def _keep(self, trees: Trees, baseline: float, feature_names: tuple[str, ...]) -> None:
-        self.trees_, self.baseline_, self.feature_names_ = trees, baseline, feature_names
+    def _keep(
+        self, trees: Trees, baseline: float, weights: FloatArray, feature_names: tuple[str, ...]
+    ) -> None:
+        self.trees_, self.baseline_ = trees, baseline
+        self.weights_, self.feature_names_ = weights, feature_names
         self._forest = Forest(trees, baseline)
 
 
@@ -129,6 +162,16 @@ _COLUMNS = {
     "value": np.float64,
 }
 """Columns of `Trees`, as they are stored."""
+
+
+def linear_share(inputs: RankingInputs, weights: FloatArray) -> FloatArray:
+    """Log of each candidate's share of its list by a weighted sum ``[n_lists, width]``; -inf where padded.
+
+    Summed in double precision: rounding that depends on how many lists are scored at once must not push
+    a candidate over the threshold of a tree.
+    """
+    sums = inputs.features.astype(np.float64) @ weights.astype(np.float64)
+    return log_share(np.where(inputs.present, sums, -np.inf))
 
 
 def trees_of(model: HistGradientBoostingClassifier) -> tuple[Trees, float]:

@@ -55,7 +55,7 @@ def sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     return positive
 
 
-def log_share(scores: FloatArray) -> FloatArray:
+def log_share(scores: npt.NDArray[np.floating]) -> FloatArray:
     """Log of each candidate's softmax share of its list ``[n_lists, width]``; -inf where padded.
 
     A listwise loss leaves the level of a list's scores open; this takes the level out before calibration.
