@@ -18,7 +18,8 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.errors import NotFittedError
 from audotics.retrieval.names import new_retriever, retriever_class
-from audotics.retrieval.protocol import Choice, Evidence, Explanation, Range, Retriever, top_k
+from audotics.retrieval.protocol import Choice, Evidence, Explanation, Range, Retriever
+from audotics.retrieval.top_k import top_k
 from contract.planted import events_table, genre_of, no_users, planted_events, planted_tracks
 
 Settings: TypeAlias = dict[str, Any]
@@ -60,6 +61,10 @@ def without_pair(histories: Interactions, row: int, track: int) -> Interactions:
     )
 
 
+def _arrays_of(interactions: Interactions) -> list[np.ndarray]:
+    return [interactions.indptr, interactions.track_index, interactions.plays, interactions.last_at]
+
+
 @cache
 def _fitted(contract: type[RetrieverContract]) -> Retriever:
     return contract().make().fit(contract().corpus)
@@ -97,6 +102,13 @@ class RetrieverContract:
 
     def test_is_known_by_its_name(self):
         assert retriever_class(self.name).name == self.name
+
+    def test_fitting_changes_nothing_of_the_corpus(self):
+        corpus = planted_corpus(seed=5)
+        before = [array.copy() for array in _arrays_of(corpus.interactions)]
+        self.make().fit(corpus).score(everyone(corpus))
+        for array, untouched in zip(_arrays_of(corpus.interactions), before, strict=True):
+            np.testing.assert_array_equal(array, untouched)
 
     def test_the_space_names_settings_and_holds_the_defaults(self):
         defaults = new_retriever(self.name, {}).config.model_dump()

@@ -35,3 +35,12 @@ def test_each_row_knows_only_of_itself(histories: list[list[int]]) -> None:
     rows = Interactions.from_histories(histories, n_tracks=10)
     alone = [rows.rows(np.array([row])).tracks_since for row in range(rows.n_rows)]
     np.testing.assert_array_equal(rows.tracks_since, np.concatenate(alone))
+
+
+def test_sorting_a_matrix_leaves_the_order_of_the_pairs_alone() -> None:
+    histories = Interactions.from_histories([[3, 1, 2, 1]], n_tracks=4)
+    matrix = histories.matrix(histories.plays.copy())
+    matrix.sort_indices()
+    assert histories.track_index.tolist() == [3, 2, 1]
+    assert histories.plays.tolist() == [1, 1, 2]
+    assert matrix.indices.tolist() == [1, 2, 3]

@@ -63,10 +63,12 @@ class Interactions:
     def matrix(self, values: FloatArray | None = None) -> sparse.csr_matrix:
         """The pairs as a sparse matrix ``[n_rows, n_tracks]``, with ``values`` (default: 1) for each pair.
 
-        Indices inside a row are in the order of this object, so they are not sorted.
+        Indices inside a row are in the order of this object, so they are not sorted. The matrix owns
+        them: sorting it in place must not sort the tracks here away from their plays and times.
         """
-        data = np.ones(self.n_pairs, dtype=np.float32) if values is None else values
-        return sparse.csr_matrix((data, self.track_index, self.indptr), shape=(self.n_rows, self.n_tracks))
+        data = np.ones(self.n_pairs, dtype=np.float32) if values is None else values.copy()
+        parts = (data, self.track_index.copy(), self.indptr)
+        return sparse.csr_matrix(parts, shape=(self.n_rows, self.n_tracks))
 
     def rows(self, chosen: npt.NDArray[np.integer[Any]]) -> Interactions:
         """The given rows in the given order; -1 gives an empty row."""
