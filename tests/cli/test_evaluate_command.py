@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from audotics.evaluation import EvaluationReport
+from audotics.evaluation.baselines import OWN_MOST_PLAYED
 from audotics.evaluation.report import Task
 from contract.workplace import Audotics, Workplace
 
@@ -19,7 +20,8 @@ def test_without_a_test_the_held_out_part_is_shown(
 ) -> None:
     told = audotics("evaluate", workplace.dataset, "--models", workplace.models)
     assert (told.code, told.err) == (0, "")
-    for title in ("Systems", "audotics at every cutoff", "audotics against the baselines"):
+    titles = ("Systems", "New tracks", "audotics for new listeners", "audotics against the baselines")
+    for title in (*titles, "audotics at every cutoff", "New listeners: NDCG@20 of every system"):
         assert f"\n{title}\n" in told.out
     assert max(map(len, told.out.splitlines())) <= 80
     assert "…" not in told.out
@@ -56,9 +58,48 @@ def test_heard_tracks_count_when_asked(audotics: Audotics, workplace: Workplace,
     assert "nothing is left to evaluate on" in told.err
     told = audotics(*asked, "--include-heard", "--json", tmp_path / "report.json")
     assert told.code == 0
+    assert told.out.startswith("Task: mix ")
     report = EvaluationReport.from_json(tmp_path / "report.json")
-    assert report.test.task is Task.INCLUDE_HEARD
+    assert report.test.task is Task.MIX
     assert report.test.n_pairs == 90 * 12
+    assert [system.name for system in report.systems] == ["audotics", OWN_MOST_PLAYED]
+    assert audotics(*asked, "--mode", "mix").out.splitlines()[0] == told.out.splitlines()[0]
+
+
+def test_familiar_asks_for_heard_tracks_alone(
+    audotics: Audotics, workplace: Workplace, tmp_path: Path
+) -> None:
+    test, report_file = tmp_path / "test.csv", tmp_path / "report.json"
+    plays = [pl.read_csv(file).select("user_id", "track_id") for file in _tests_of(workplace)]
+    pl.concat(plays).write_csv(test)
+    told = audotics(
+        *("evaluate", workplace.dataset, "--models", workplace.models, "--test", test, "--quiet"),
+        *("--mode", "familiar", "--baselines", "--json", report_file),
+    )
+    assert (told.code, told.err) == (0, "")
+    assert told.out.startswith("Task: familiar ")
+    report = EvaluationReport.from_json(report_file)
+    assert (report.test.n_pairs, report.test.n_unheard_dropped) == (90 * 12, 270)
+    assert report.systems[-1].name == OWN_MOST_PLAYED
+    for system in report.systems:
+        # Everything that was heard is an answer, and nothing else may be shown.
+        assert system.metrics["recall@20"].mean == system.catalogue["repeat_share@20"] == 1
+    assert report.newcomers == ()
+
+
+def _tests_of(workplace: Workplace) -> tuple[Path, Path]:
+    """What was heard, and what was not."""
+    return workplace.dataset.parent / "plays.csv", workplace.test
+
+
+def test_without_repeats_nothing_is_familiar(audotics: Audotics, workplace: Workplace) -> None:
+    asked = ("evaluate", workplace.dataset, "--models", workplace.models, "--test", workplace.test)
+    told = audotics(*asked, "--quiet", "--mode", "familiar")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("error: test: no listener of the test comes back to a track")
+    told = audotics(*asked, "--mode", "familiar", "--include-heard")
+    assert told.code == 2
+    assert "contradict each other" in told.err
 
 
 @pytest.mark.parametrize(
@@ -86,7 +127,9 @@ def test_another_dataset_is_refused(audotics: Audotics, workplace: Workplace, tm
         assert told.err.startswith(f"error: {other}: this is not the Dataset that the version was trained on")
 
 
-@pytest.mark.parametrize("option", [("--include-heard",), ("--baselines",), ("--map", "user_id=account")])
+@pytest.mark.parametrize(
+    "option", [("--include-heard",), ("--mode", "mix"), ("--baselines",), ("--map", "user_id=account")]
+)
 def test_options_of_a_test_are_refused_without_one(
     audotics: Audotics, workplace: Workplace, option: tuple[str, ...]
 ) -> None:

@@ -45,7 +45,7 @@ def test_json_is_all_there_is_on_stdout(audotics: Audotics, workplace: Workplace
     assert found["version"] == Registry(models).resolve("champion")
     assert [ranker["name"] for ranker in found["rankers"]] == ["mean", "linear"]
     assert list(found["left_out"]) == ["single"]
-    assert found["report"]["test"]["task"] == "include_heard"
+    assert found["report"]["test"]["task"] == "mix"
     assert "fit everything on all events: " in told.err
 
 

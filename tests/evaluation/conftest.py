@@ -11,7 +11,9 @@ import pytest
 from audotics.data import schema
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.evaluation import EvaluationReport, ModelEvaluator, Task, head_metrics
+from audotics.evaluation.newcomers import NewcomerResult, newcomer_reports
 from audotics.evaluation.plots import Plot, report_plots
+from audotics.evaluation.report import Newcomer
 
 MakeCorpus = Callable[..., Corpus]
 HOSTILE_NAME = "<script>alert('v1')</script> $x_$ & [bold]"
@@ -89,9 +91,10 @@ def full_report(make_corpus: MakeCorpus) -> EvaluationReport:
             "track_id": rng.choice([*tracks, "new", "elsewhere"], 135),
         }
     )
-    evaluator = ModelEvaluator(corpus, test, task=Task.INCLUDE_HEARD, cutoffs=(5, 10), n_resamples=100)
+    evaluator = ModelEvaluator(corpus, test, task=Task.MIX, cutoffs=(5, 10), n_resamples=100)
     n = len(evaluator.user_ids)
     lists = [np.argsort(rng.random((n, corpus.n_tracks)), axis=1)[:, :10].astype(np.int32) for _ in range(3)]
+    named = dict(zip((HOSTILE_NAME, "popularity", "[red]noise"), lists, strict=True))
     p = rng.random(300)
     heads = {"play": head_metrics(p, rng.random(300) < p), "skip": head_metrics(p / 3, rng.random(300) < p)}
     return evaluator.report(
@@ -105,4 +108,18 @@ def full_report(make_corpus: MakeCorpus) -> EvaluationReport:
             "validation loss": [3.2, 2.4],
             "validation ndcg@10": [0.1, 0.2],
         },
+        newcomers=newcomer_reports(
+            [
+                NewcomerResult.of(
+                    newcomer,
+                    evaluator.test.holdout,
+                    {name: given[:, ::-1] for name, given in named.items()},
+                    cutoff=10,
+                )
+                for newcomer in Newcomer
+            ],
+            HOSTILE_NAME,
+            "popularity",
+            n_resamples=50,
+        ),
     )

@@ -55,7 +55,8 @@ class Obvious:
         self.heard_by = Counter(track for user in self.heard for track in self.heard[user])
         self.wanted: dict[str, set[str]] = defaultdict(set)
         for user, track in situation.test:
-            if task is Task.INCLUDE_HEARD or track not in self.heard.get(user, set()):
+            heard = track in self.heard.get(user, set())
+            if task is Task.MIX or heard == (task is Task.FAMILIAR):
                 self.wanted[user].add(track)
         self.users = sorted(self.wanted)
 
@@ -88,6 +89,11 @@ class Obvious:
     def coverage(self, cutoff: int) -> float:
         shown = {t for user in self.users for t in self.situation.lists[user][:cutoff]}
         return len(shown) / len(self.situation.artists)
+
+    def share(self, kind: Callable[[str, str], bool], cutoff: int) -> float:
+        """Share of the places that go to tracks of a kind."""
+        shown = [kind(user, t) for user in self.users for t in self.situation.lists[user][:cutoff]]
+        return sum(shown) / max(len(shown), 1)
 
     def diversity(self, cutoff: int) -> float | None:
         """Where an artist is all that is known, two tracks are alike if it is the same one."""
@@ -155,6 +161,10 @@ def test_the_same_lists(both: tuple[EvaluationReport, Obvious]) -> None:
     assert report.reference.metrics[f"novelty@{at}"].mean == pytest.approx(obvious.novelty(at))
     assert report.reference.catalogue[f"coverage@{at}"] == pytest.approx(obvious.coverage(at))
     assert report.reference.metrics[f"diversity@{at}"].mean == pytest.approx(obvious.diversity(at), abs=1e-6)
+    new = obvious.share(lambda user, track: track not in obvious.heard_by, at)
+    assert report.reference.catalogue[f"new_track_share@{at}"] == pytest.approx(new)
+    repeats = obvious.share(lambda user, track: track in obvious.heard.get(user, set()), at)
+    assert report.reference.catalogue[f"repeat_share@{at}"] == pytest.approx(repeats)
     without = sum(not obvious.situation.lists[user] for user in obvious.users)
     assert report.reference.n_without_lists == without
 

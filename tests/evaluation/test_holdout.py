@@ -50,3 +50,11 @@ def test_hits_are_set_membership(pairs: list[tuple[int, int]], lists: list[list[
     expected = [[(row, track) in set(pairs) for track in tracks] for row, tracks in enumerate(lists)]
     assert holdout.hits(np.array(lists, np.int32)).tolist() == expected
     assert holdout.n_pairs == len(set(pairs))
+
+
+def test_listeners_are_taken_in_the_given_order() -> None:
+    holdout = Holdout.from_pairs([0, 0, 2, 3], [1, 4, 2, 0], 4, 5)
+    taken = holdout.take(np.array([3, 1, 0], np.int32))
+    assert taken.lengths.tolist() == [1, 0, 2]
+    assert taken.track_index.tolist() == [0, 1, 4]
+    assert taken.n_tracks == 5

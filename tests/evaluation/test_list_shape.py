@@ -28,6 +28,19 @@ def test_coverage_by_hand() -> None:
     assert diversity.coverage(np.zeros(0, np.int64)) == 0.0
 
 
+def test_places_for_new_tracks_by_hand() -> None:
+    assert diversity.new_track_share(LISTS, np.array([True, True, False])) == pytest.approx(1 / 5)
+    assert diversity.new_track_share(LISTS[3:], np.zeros(3, np.bool_)) == 0.0
+
+
+def test_places_for_heard_tracks_by_hand() -> None:
+    profiles = Interactions.from_histories([[0, 1], [1], [0], [2]], 3)
+    assert diversity.repeat_share(LISTS, profiles) == pytest.approx(3 / 5)
+    assert diversity.repeat_share(LISTS[3:], profiles.rows(np.array([3]))) == 0.0
+    beyond = np.array([[7, 0]], np.int32)
+    assert diversity.repeat_share(beyond, profiles.rows(np.array([0]))) == pytest.approx(1 / 2)
+
+
 def test_novelty_by_hand() -> None:
     # 7 listeners; one added to each: p = 8/8, 4/8, 1/8.
     heard_by = np.array([7, 3, 0])

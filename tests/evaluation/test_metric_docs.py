@@ -8,7 +8,7 @@ import re
 import pytest
 
 from audotics.evaluation import diversity, heads, metrics, significance
-from audotics.evaluation.tables import LABELS
+from audotics.evaluation.cells import LABELS
 
 DOCUMENTED = [
     *metrics.METRICS.values(),

@@ -12,7 +12,7 @@ from audotics.data.corpus import Corpus
 from audotics.errors import BadInputError
 from audotics.evaluation import EvaluationReport, ModelEvaluator, Task, head_metrics
 from audotics.evaluation.segments import Segment
-from audotics.retrieval.protocol import top_k
+from audotics.retrieval.top_k import top_k
 
 HETREC = Path(__file__).parents[3] / "shared" / "data" / "hetrec-lastfm-2k" / "split"
 
@@ -170,14 +170,14 @@ def test_segments_by_hand(evaluator: ModelEvaluator) -> None:
 
 def test_repeats_and_discoveries_apart(small_corpus: Corpus) -> None:
     test = frame(("ann", "a"), ("ann", "c"), ("bob", "a"))
-    evaluator = ModelEvaluator(small_corpus, test, task=Task.INCLUDE_HEARD, cutoffs=(2,), n_resamples=50)
+    evaluator = ModelEvaluator(small_corpus, test, task=Task.MIX, cutoffs=(2,), n_resamples=50)
     report = evaluator.report([evaluator.evaluate("own", np.array([[0, 1], [0, -1]], np.int32))])
     segments = {part.segment: part for part in report.reference.segments}
     assert segments[Segment.REPEATS].metrics["recall@2"].mean == 1.0
     assert segments[Segment.REPEATS].n_listeners == 2
     assert segments[Segment.DISCOVERIES].metrics["recall@2"].mean == 0.0
     assert segments[Segment.DISCOVERIES].n_listeners == 1
-    assert report.test.task == "include_heard"
+    assert report.test.task == "mix"
 
 
 def test_description_of_the_test(evaluator: ModelEvaluator) -> None:

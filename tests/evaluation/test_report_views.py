@@ -23,6 +23,7 @@ from audotics.errors import MissingExtraError
 from audotics.evaluation import EvaluationReport, ModelEvaluator, report_panels, write_html
 from audotics.evaluation.plots import Plot, report_plots
 from audotics.evaluation.render import report_summary
+from audotics.evaluation.report import Newcomer
 
 VOID = {"meta", "img", "br"}
 
@@ -115,7 +116,9 @@ def test_page_is_well_formed_and_complete(
     for heading in ("Systems", "Segments", "Reach of the catalogue", "Calibration", "Learning curves"):
         assert heading in words
     assert f"{full_report.reference.metrics['recall@10'].mean:.4f}" in words
-    assert sum(tag == "table" for tag, _ in page.tags) == 6
+    assert sum(tag == "table" for tag, _ in page.tags) == 11
+    for newcomer in Newcomer:
+        assert str(newcomer) in words
 
 
 def test_page_runs_nothing_and_loads_nothing(page_text: str) -> None:

@@ -27,11 +27,28 @@ def test_discover_drops_what_was_heard(small_corpus: Corpus) -> None:
     assert not test.heard.any()
 
 
-def test_include_heard_keeps_it(small_corpus: Corpus) -> None:
-    test = read_test(small_corpus, frame(("ann", "a"), ("ann", "c"), ("bob", "a")), Task.INCLUDE_HEARD)
+def test_the_mix_keeps_it(small_corpus: Corpus) -> None:
+    test = read_test(small_corpus, frame(("ann", "a"), ("ann", "c"), ("bob", "a")), Task.MIX)
     assert test.user_ids == ("ann", "bob")
     assert test.heard.tolist() == [True, False, True]
-    assert test.n_heard_dropped == 0
+    assert (test.n_heard_dropped, test.n_unheard_dropped) == (0, 0)
+
+
+def test_familiar_keeps_nothing_else(small_corpus: Corpus) -> None:
+    test = read_test(
+        small_corpus, frame(("ann", "a"), ("ann", "c"), ("bob", "c"), ("zoe", "a")), Task.FAMILIAR
+    )
+    assert test.user_ids == ("ann",)
+    assert test.holdout.track_index.tolist() == [0]
+    assert (test.n_heard_dropped, test.n_unheard_dropped) == (0, 3)
+    assert test.heard.all()
+
+
+def test_where_nobody_comes_back_nothing_is_familiar(small_corpus: Corpus) -> None:
+    with pytest.raises(BadInputError, match=r"no listener of the test comes back.*discover"):
+        read_test(small_corpus, frame(("ann", "c"), ("zoe", "a")), Task.FAMILIAR)
+    with pytest.raises(BadInputError, match="nothing is left"):
+        read_test(small_corpus, frame(), Task.FAMILIAR)
 
 
 def test_unknown_listeners_and_tracks_stay(small_corpus: Corpus) -> None:

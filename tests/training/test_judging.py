@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from audotics.domain import FloatArray
-from audotics.evaluation.report import EvaluationReport, Task
+from audotics.evaluation.report import EvaluationReport, Newcomer, Task
 from audotics.evaluation.segments import Segment
 from audotics.ranking.deep import DeepRanker
 from audotics.ranking.mean import MeanRanker
 from audotics.ranking.protocol import Ranker, RankingExamples, RankingInputs
+from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import CandidateGenerator
 from audotics.recommender.ranking_features import FeatureAssembler
+from audotics.recommender.recommender import Recommender
 from audotics.retrieval.names import new_retriever
 from audotics.training.fold import Fold
-from audotics.training.judging import HYBRID, judge
+from audotics.training.judging import HYBRID, judge, with_popularity
 from audotics.training.lists import ranking_examples
 
 NAMES = ("item-knn", "popularity")
@@ -75,7 +77,16 @@ def judged(
     rankers: list[Ranker],
     winner: Ranker,
 ) -> EvaluationReport:
-    return judge(fold, generator, rankers, winner, examples, seed=0)
+    # Newcomers are asked for with candidates of their own: those who know the answers of these lists cannot.
+    assembler = FeatureAssembler.fit(fold.visible, NAMES).scaled(examples.inputs)
+    whole = Recommender(
+        users=fold.visible.users,
+        tracks=fold.visible.tracks,
+        histories=fold.visible.interactions,
+        track_table=fold.visible.track_table,
+        unheard=Branch(generator, assembler, MeanRanker().fit(examples, examples)),
+    )
+    return judge(fold, generator, rankers, winner, examples, seed=0, recommender=whole)
 
 
 def test_who_knows_the_answers_finds_all_that_are_candidates(
@@ -189,6 +200,28 @@ def test_heads_are_told_by_their_own_labels(
     assert heads["skip"].n == len(played)
     assert heads["skip"].roc_auc == heads["play"].roc_auc == 1
     assert heads["play"].n > heads["skip"].n
+
+
+def test_the_same_listeners_are_judged_as_newcomers(
+    fold: Fold, generator: CandidateGenerator, examples: RankingExamples, mean: Ranker
+) -> None:
+    newcomers = judged(fold, generator, examples, [mean], mean).newcomers
+    assert [found.newcomer for found in newcomers] == list(Newcomer)
+    nothing = newcomers[0]
+    assert nothing.n_listeners == fold.batch.size
+    assert nothing.n_pairs == fold.hidden.filter("play").height
+    for found in newcomers:
+        assert list(found.systems) == [HYBRID, *NAMES]
+        assert {one.baseline for one in found.comparisons} == {"popularity"}
+
+
+def test_popularity_stands_beside_newcomers_where_it_is_no_retriever(
+    fold: Fold,
+) -> None:
+    alone = CandidateGenerator([new_retriever("item-knn", {}).fit(fold.visible)], 25)
+    added = with_popularity(alone.retrievers, fold.visible)
+    assert [retriever.name for retriever in added] == list(NAMES)
+    assert with_popularity(added, fold.visible) == added
 
 
 def test_curves_without_values_are_left_out(

@@ -11,6 +11,7 @@ from audotics.data.dataset import Dataset
 from audotics.data.writer import DatasetWriter
 from audotics.domain import Query
 from audotics.errors import BadInputError, DamagedError, MissingExtraError
+from audotics.evaluation.report import Task
 from audotics.ranking.config import RankingWorld
 from audotics.ranking.protocol import RankingExamples, RankingInputs
 from audotics.recommender import bundle
@@ -55,7 +56,7 @@ def test_the_report_compares_the_whole_with_its_parts(trained: Trained) -> None:
 def test_one_ranker_serves_and_settings_are_kept(trained: Trained) -> None:
     assert sum(standing.chosen for standing in trained.standings) == 1
     chosen = next(standing.name for standing in trained.standings if standing.chosen)
-    assert trained.recommender.ranker.name == chosen
+    assert trained.recommender.unheard.ranker.many.name == chosen
     assert set(trained.tuned) == {"item-knn", "rp3beta", "popularity"}
 
 
@@ -116,7 +117,7 @@ def test_a_published_version_answers_like_the_trained_one(
     assert registry.alias("champion") == version
     manifest = registry.show("champion")
     assert manifest.dataset.fingerprint == dataset.manifest.fingerprint
-    assert manifest.config["ranker"] == trained.recommender.ranker.name
+    assert manifest.config["ranker"] == trained.recommender.unheard.ranker.many.name
     loaded = load_version(registry)
     queries = [Query(user_id=user_id, k=6) for user_id in loaded.users.ids]
     before, after = trained.recommender.recommend(queries), loaded.recommend(queries)
@@ -143,7 +144,7 @@ def test_assessment_on_a_given_test(trained: Trained, dataset: Dataset) -> None:
         pl.struct("user_id", "track_id").hash(seed=1) % 10 == 0
     )
     report = assess(
-        trained.recommender, dataset, test, baselines=True, include_heard=False, progress=Progress()
+        trained.recommender, dataset, test, baselines=True, task=Task.DISCOVER, progress=Progress()
     )
     assert {system.name for system in report.systems} == {HYBRID, "item-knn", "rp3beta", "popularity"}
     assert report.test.n_pairs == test.height

@@ -8,6 +8,7 @@ import pytest
 
 from audotics.data.heldout import read_held_out
 from audotics.data.importing import import_dataset
+from audotics.evaluation.report import Task
 from audotics.telemetry import Progress
 from audotics.training.assessment import assess
 from audotics.training.config import TrainConfig
@@ -28,7 +29,7 @@ def test_hetrec_stays_above_the_best_single_method(tmp_path: Path) -> None:
         report.dataset,
         read_held_out(split / "test.tsv.gz"),
         baselines=True,
-        include_heard=False,
+        task=Task.DISCOVER,
         progress=Progress(),
     )
     ndcg = {system.name: system.metrics["ndcg@20"].mean for system in found.systems}

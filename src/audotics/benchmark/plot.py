@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from audotics.benchmark.report import BenchmarkReport
 from audotics.errors import BadInputError, MissingExtraError
+from audotics.evaluation.cells import metric_label
 from audotics.evaluation.plots import ACCENT, OTHERS, STYLE
-from audotics.evaluation.tables import metric_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -58,7 +58,7 @@ class Material:
     @property
     def include_heard(self) -> bool:
         """Whether heard tracks may be recommended and count."""
-        return self.evaluator.test.task is Task.INCLUDE_HEARD
+        return self.evaluator.test.task is Task.MIX
 
     @property
     def n_strangers(self) -> int:
@@ -90,7 +90,7 @@ def prepare(dataset: Dataset, test: pl.DataFrame | None, config: TrainConfig, fo
         dataset, test, split = _hold_out(dataset, config, folder / "training-part")
     events, tracks, users = dataset.events().collect(), dataset.tracks(), dataset.users()
     corpus = build_corpus(events, tracks, users)
-    task = Task.INCLUDE_HEARD if config.include_heard else Task.DISCOVER
+    task = Task.MIX if config.include_heard else Task.DISCOVER
     evaluator = ModelEvaluator(corpus, test, task=task, seed=config.seed)
     fold = hide(
         events,

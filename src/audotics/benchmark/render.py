@@ -6,9 +6,10 @@ from rich.console import Group
 from rich.text import Text
 
 from audotics.benchmark.report import BenchmarkReport
+from audotics.evaluation.cells import ReportTable, metric_label
 from audotics.evaluation.render import table_parts
 from audotics.evaluation.significance import Interval
-from audotics.evaluation.tables import ReportTable, describe_test, metric_label
+from audotics.evaluation.tables import describe_test
 
 
 def benchmark_panels(report: BenchmarkReport) -> Group:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audotics.cli.options import MapOption, ModelsOption, QuietOption, VersionOption, parse_map
+from audotics.cli.options import (
+    MapOption,
+    ModelsOption,
+    QuietOption,
+    VersionOption,
+    parse_map,
+    wanted_mode,
+)
 from audotics.registry.names import CHAMPION
 
 if TYPE_CHECKING:
     import polars as pl
 
     from audotics.data.dataset import Dataset
-    from audotics.evaluation.report import EvaluationReport
+    from audotics.evaluation.report import EvaluationReport, Task
     from audotics.registry import Registry
     from audotics.telemetry import Progress
 
@@ -27,9 +34,16 @@ _Baselines = Annotated[
     bool,
     typer.Option("--baselines", help="With --test: every single retriever and popularity beside it."),
 ]
-_IncludeHeard = Annotated[
-    bool, typer.Option("--include-heard", help="With --test: tracks heard in training count, too.")
+_Mode = Annotated[
+    Literal["mix", "discover", "familiar"] | None,
+    typer.Option(
+        "--mode",
+        help="With --test: discover asks for tracks that were not heard in training (the default), "
+        "familiar for heard ones, mix for both.",
+        show_default=False,
+    ),
 ]
+_IncludeHeard = Annotated[bool, typer.Option("--include-heard", help="The same as --mode mix.")]
 _JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the report.", show_default=False)
 ]
@@ -51,6 +65,7 @@ def evaluate(
     test: _Test = None,
     column_map: MapOption = None,
     baselines: _Baselines = False,
+    mode: _Mode = None,
     include_heard: _IncludeHeard = False,
     json_file: _JsonFile = None,
     html: _Html = None,
@@ -59,24 +74,26 @@ def evaluate(
     """Measure a version: full ranking, intervals over listeners, paired tests.
 
     Without --test: on the listeners that judged the training, by models that had not seen what was
-    held out from them.
+    held out from them. Every report has a part for new listeners: the same ones, asked again with
+    little or nothing known of them.
     """
     from rich.console import Console
 
     from audotics.cli import output
     from audotics.data.heldout import read_held_out
-    from audotics.evaluation import report_panels
+    from audotics.evaluation import Task, report_panels
     from audotics.telemetry import progress_on_stderr
 
     for target in filter(None, (json_file, html)):
         output.check_target(target)
     progress = progress_on_stderr(quiet=quiet)
     if test is None:
-        _refuse_options_of_a_test(baselines, include_heard, column_map)
+        _refuse_options_of_a_test(baselines, mode, include_heard, column_map)
         report = _held_out(dataset, models, model)
     else:
+        task = Task(wanted_mode(mode, include_heard))
         pairs = read_held_out(test, parse_map(column_map or ()))
-        report = _on_test(dataset, models, model, pairs, baselines, include_heard, progress)
+        report = _on_test(dataset, models, model, pairs, baselines, task, progress)
     Console().print(report_panels(report))
     _note_strangers(report)
     _write_files(report, json_file, html)
@@ -118,13 +135,15 @@ def _open_trained_on(dataset: Path, registry: Registry, model: str) -> Dataset:
     return opened
 
 
-def _refuse_options_of_a_test(baselines: bool, include_heard: bool, column_map: list[str] | None) -> None:
+def _refuse_options_of_a_test(
+    baselines: bool, mode: str | None, include_heard: bool, column_map: list[str] | None
+) -> None:
     from audotics.errors import BadInputError
 
-    if include_heard:
+    if mode is not None or include_heard:
         raise BadInputError(
             "what training held out is measured as it was trained for",
-            where="--include-heard",
+            where="--include-heard" if include_heard else "--mode",
             remedy="Train with --include-heard, or give --test FILE",
         )
     for option, is_given in (("--baselines", baselines), ("--map", column_map)):
@@ -151,7 +170,7 @@ def _on_test(
     model: str,
     pairs: pl.DataFrame,
     baselines: bool,
-    include_heard: bool,
+    task: Task,
     progress: Progress,
 ) -> EvaluationReport:
     from audotics.registry import Registry
@@ -162,6 +181,4 @@ def _on_test(
     opened = _open_trained_on(dataset, registry, model)
     with progress.stage("load the model"):
         recommender = load_version(registry, model)
-    return assess(
-        recommender, opened, pairs, baselines=baselines, include_heard=include_heard, progress=progress
-    )
+    return assess(recommender, opened, pairs, baselines=baselines, task=task, progress=progress)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from audotics.domain import Mode
 
 
 def _models_dir() -> Path:
@@ -40,6 +43,25 @@ MapOption: TypeAlias = Annotated[
 QuietOption: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def wanted_mode(mode: str | None, include_heard: bool) -> Mode:
+    """What ``--mode`` and ``--include-heard``, its other name for ``mix``, ask for together.
+
+    Raises:
+        BadInputError: They contradict each other.
+    """
+    from audotics.domain import Mode
+    from audotics.errors import BadInputError
+
+    wanted = Mode(mode or Mode.DISCOVER)
+    if include_heard and mode is not None and wanted is not Mode.MIX:
+        raise BadInputError(
+            f"--include-heard and --mode {mode} contradict each other",
+            where="options",
+            remedy="Leave one of them out",
+        )
+    return Mode.MIX if include_heard else wanted
 
 
 def parse_map(pairs: Sequence[str]) -> dict[str, str]:

@@ -19,7 +19,8 @@ from scipy import sparse
 
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
-from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
+from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray, TimeArray
+from audotics.evaluation.holdout import Holdout
 from audotics.evaluation.metrics import MetricArray
 from audotics.features.terms import content_terms
 
@@ -53,6 +54,30 @@ def novelty(recommended: IndexArray, n_listeners_of: TimeArray, n_users: int) ->
     """
     bits = np.log2((n_users + 1) / (n_listeners_of + 1.0))
     return _mean_in_list(bits, recommended)
+
+
+def new_track_share(recommended: IndexArray, has_events: BoolArray) -> float:
+    """Share of the filled places that go to tracks without training events.
+
+    Args:
+        recommended: ``[n_listeners, k]``.
+        has_events: ``[n_tracks]``, whether some training event names the track.
+    """
+    shown = recommended[recommended != PADDING]
+    return float(np.count_nonzero(~has_events[shown])) / max(len(shown), 1)
+
+
+def repeat_share(recommended: IndexArray, profiles: Interactions) -> float:
+    """Share of the filled places that go to tracks their listener had heard in training.
+
+    Args:
+        recommended: ``[n_listeners, k]``.
+        profiles: ``n_listeners`` rows, what training has of each.
+    """
+    n_tracks = max(profiles.n_tracks, int(recommended.max(initial=0)) + 1)
+    heard = Holdout.from_pairs(profiles.row_index, profiles.track_index, profiles.n_rows, n_tracks)
+    n_shown = int(np.count_nonzero(recommended != PADDING))
+    return float(np.count_nonzero(heard.hits(recommended))) / max(n_shown, 1)
 
 
 def intra_list_diversity(recommended: IndexArray, vectors: TrackVectors) -> MetricArray:

@@ -19,12 +19,13 @@ from audotics.evaluation.metrics import MetricArray, ranking_metrics
 from audotics.evaluation.report import (
     Comparison,
     EvaluationReport,
+    NewcomerReport,
     SegmentReport,
     SystemReport,
     Task,
     TestDescription,
 )
-from audotics.evaluation.segments import Segment, listener_segments, pair_segments
+from audotics.evaluation.segments import Segment, listener_segments, pair_segments, tracks_with_events
 from audotics.evaluation.significance import N_RESAMPLES, Interval, bootstrap_intervals
 from audotics.evaluation.systems import Answerer, SystemResult, compare_systems, find_system
 from audotics.evaluation.testset import TestSet, read_test
@@ -38,14 +39,14 @@ LISTENERS_PER_CALL = 1024
 class ModelEvaluator:
     """Evaluates systems on one test, each on the same listeners and with the same resamples.
 
-    The caller leaves out what a listener has heard where the task asks for it. Listeners without
+    The caller leaves out of the lists what the task does not ask for. Listeners without
     recommendations score 0; test tracks outside the vocabulary count as never found.
 
     Args:
         corpus: What the systems were trained on.
         test: ``user_id`` and ``track_id`` of what was held out, further columns ignored but
             ``event``: where it exists only positive events count.
-        task: Whether tracks heard in training stay in the test.
+        task: Which test tracks count.
         cutoffs: Lengths to cut lists at.
         vectors: ``[n_tracks, dim]`` that diversity is measured in. Default: the catalogue's own content.
         n_resamples: Bootstrap resamples behind intervals and p-values.
@@ -80,6 +81,7 @@ class ModelEvaluator:
         self._n_listeners_of = np.bincount(corpus.interactions.track_index, minlength=corpus.n_tracks)
         self._listener_segments = listener_segments(corpus.interactions, self.user_index)
         self._pair_segments = pair_segments(corpus, self.test.holdout, self.test.heard)
+        self._has_events = tracks_with_events(corpus, self.test.holdout.n_tracks)
 
     @property
     def user_ids(self) -> tuple[str, ...]:
@@ -189,6 +191,7 @@ class ModelEvaluator:
         reference: str | None = None,
         *,
         learning_curves: Mapping[str, Sequence[float]] | None = None,
+        newcomers: Sequence[NewcomerReport] = (),
     ) -> EvaluationReport:
         """Intervals, segments and comparisons of all systems.
 
@@ -197,6 +200,7 @@ class ModelEvaluator:
             reference: Name of the system that the report is about. Default: the first.
             learning_curves: Name of a series -> its value after each epoch; series whose names end in
                 the same word ("train loss", "validation loss") are drawn together.
+            newcomers: What `audotics.evaluation.newcomers` found of the same systems.
 
         Raises:
             BadInputError: There is no result, two share a name, or none has the name ``reference``.
@@ -214,19 +218,27 @@ class ModelEvaluator:
                 name: tuple(float(value) if np.isfinite(value) else None for value in values)
                 for name, values in (learning_curves or {}).items()
             },
+            newcomers=tuple(newcomers),
         )
 
     def _describe(self, lists: IndexArray) -> tuple[dict[str, MetricArray], dict[str, float]]:
         """What the lists look like: values per listener, and of all lists together."""
         n_tracks, at = self._corpus.n_tracks, f"@{self.headline}"
+        profiles = self._corpus.interactions.rows(self.user_index)
+        new_tracks = diversity.new_track_share(lists, self._has_events)
+        repeats = diversity.repeat_share(lists, profiles)
         # A test track outside the vocabulary may be recommended by name; training knows nothing of it.
         lists = np.where(lists < n_tracks, lists, PADDING).astype(np.int32)
         shown = diversity.exposure(lists, n_tracks)
         described = {f"novelty{at}": diversity.novelty(lists, self._n_listeners_of, self._corpus.n_users)}
         if self._vectors is not None:
             described[f"diversity{at}"] = diversity.intra_list_diversity(lists, self._vectors)
-        catalogue = {f"coverage{at}": diversity.coverage(shown), f"gini{at}": gini(shown)}
-        profiles = self._corpus.interactions.rows(self.user_index)
+        catalogue = {
+            f"coverage{at}": diversity.coverage(shown),
+            f"gini{at}": gini(shown),
+            f"new_track_share{at}": new_tracks,
+            f"repeat_share{at}": repeats,
+        }
         lift = diversity.popularity_lift(lists, profiles, self._n_listeners_of)
         return described, catalogue | ({} if lift is None else {f"popularity_lift{at}": lift})
 
@@ -276,6 +288,7 @@ class ModelEvaluator:
             n_pairs=self.test.holdout.n_pairs,
             n_unknown_pairs=int((self.test.holdout.track_index >= self._corpus.n_tracks).sum()),
             n_heard_dropped=self.test.n_heard_dropped,
+            n_unheard_dropped=self.test.n_unheard_dropped,
             n_tracks=self._corpus.n_tracks,
             cutoffs=self.cutoffs,
             headline=self.headline,

@@ -90,3 +90,11 @@ class Holdout:
         return Holdout.from_pairs(
             self.row_index[chosen], self.track_index[chosen], self.n_listeners, self.n_tracks
         )
+
+    def take(self, rows: IndexArray) -> Holdout:
+        """The chosen listeners ``[n]``, distinct, with all their pairs, in the given order."""
+        place = np.full(self.n_listeners, PADDING, np.int32)
+        place[rows] = np.arange(len(rows))
+        row = place[self.row_index]
+        chosen = row != PADDING
+        return Holdout.from_pairs(row[chosen], self.track_index[chosen], len(rows), self.n_tracks)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audotics.errors import MissingExtraError
+from audotics.evaluation.cells import metric_label
 from audotics.evaluation.heads import HeadMetrics
 from audotics.evaluation.report import EvaluationReport
 from audotics.evaluation.significance import Interval
-from audotics.evaluation.tables import best_first, metric_label
+from audotics.evaluation.tables import best_first
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from audotics.evaluation.cells import ReportTable
 from audotics.evaluation.report import EvaluationReport
-from audotics.evaluation.tables import ReportTable, describe_test, report_tables
+from audotics.evaluation.tables import describe_test, report_tables
 
 
 def report_panels(report: EvaluationReport) -> Group:

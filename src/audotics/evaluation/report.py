@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from audotics.domain import Mode
 from audotics.errors import BadInputError
 from audotics.evaluation.heads import HeadMetrics
 from audotics.evaluation.segments import Segment
@@ -16,12 +17,24 @@ from audotics.evaluation.significance import Interval, PairedDifference
 
 
 class Task(StrEnum):
-    """Which test tracks count."""
+    """What is asked for, and so which test tracks count; each has the mode of the same name."""
 
     DISCOVER = "discover"
     """Only tracks the listener had not heard in training; heard ones leave the test."""
-    INCLUDE_HEARD = "include_heard"
-    """All of them, repeats of heard tracks too."""
+    FAMILIAR = "familiar"
+    """Only tracks the listener had heard in training; the others leave the test."""
+    MIX = "mix"
+    """All of them."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Task | None:
+        # What reports called the mix before there was a task for each mode.
+        return cls.MIX if value == "include_heard" else None
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that queries of the task have."""
+        return Mode(self.value)
 
 
 class _Frozen(BaseModel):
@@ -38,6 +51,7 @@ class TestDescription(_Frozen):
         n_pairs: Test tracks of all listeners.
         n_unknown_pairs: Those of them that are outside training's vocabulary (no list can hold them).
         n_heard_dropped: Pairs left out because the listener had heard the track in training.
+        n_unheard_dropped: Pairs left out because the listener had not heard it.
         n_tracks: Size of the catalogue that lists are drawn from.
         cutoffs: Lengths that lists were cut at.
         headline: The cutoff of comparisons, segments and what describes the lists themselves.
@@ -58,6 +72,7 @@ class TestDescription(_Frozen):
     headline: int
     n_resamples: int
     seed: int
+    n_unheard_dropped: int = 0
 
 
 class SegmentReport(_Frozen):
@@ -83,8 +98,9 @@ class SystemReport(_Frozen):
         name: What the system is called.
         metrics: ``"ndcg@20"`` -> mean over listeners with interval; `METRICS` at every cutoff,
             novelty and diversity of the lists at the headline cutoff.
-        catalogue: Values of all lists together at the headline cutoff: ``coverage``, ``gini`` and,
-            where a listener has a history, ``popularity_lift``.
+        catalogue: Values of all lists together at the headline cutoff: ``coverage``, ``gini``, of the
+            places filled ``new_track_share`` (no training event names the track) and ``repeat_share``
+            (the listener had heard it), and, where a listener has a history, ``popularity_lift``.
         segments: The headline metrics by segment; left out are segments without listeners, and
             kinds of test tracks that all of them are of.
         n_without_lists: Listeners who got no recommendation (they score 0).
@@ -122,6 +138,34 @@ class Comparison(PairedDifference):
         return self.p_holm < 0.05
 
 
+class Newcomer(StrEnum):
+    """What a service knows of a new listener: the last or some events, or favourite artists alone."""
+
+    NO_EVENTS = "0 events"
+    ONE_EVENT = "1 event"
+    THREE_EVENTS = "3 events"
+    TEN_EVENTS = "10 events"
+    FAVOURITE_ARTISTS = "3 artists"
+
+
+class NewcomerReport(_Frozen):
+    """Listeners asked again as if they were new, about those of their test tracks that they had not heard.
+
+    Args:
+        newcomer: What was left of them.
+        n_listeners: How many were asked.
+        n_pairs: Their test tracks.
+        systems: System -> ``"ndcg@20"`` and ``"recall@20"`` -> mean over those listeners with interval.
+        comparisons: The reference against popularity, corrected for the number of kinds (Holm).
+    """
+
+    newcomer: Newcomer
+    n_listeners: int
+    n_pairs: int
+    systems: dict[str, dict[str, Interval]]
+    comparisons: tuple[Comparison, ...]
+
+
 class EvaluationReport(_Frozen):
     """Everything an evaluation found.
 
@@ -132,6 +176,7 @@ class EvaluationReport(_Frozen):
         comparisons: The reference against each of the others; empty if there is one system.
         learning_curves: Name of a series -> its value after each epoch (None where it has none),
             if training told.
+        newcomers: The same systems asked by new listeners; empty where nobody was asked so.
     """
 
     created_at: datetime
@@ -139,6 +184,7 @@ class EvaluationReport(_Frozen):
     systems: tuple[SystemReport, ...]
     comparisons: tuple[Comparison, ...] = ()
     learning_curves: dict[str, tuple[float | None, ...]] = {}
+    newcomers: tuple[NewcomerReport, ...] = ()
 
     @property
     def reference(self) -> SystemReport:

@@ -6,9 +6,10 @@ import base64
 from html import escape
 from pathlib import Path
 
+from audotics.evaluation.cells import ReportTable, metric_label
 from audotics.evaluation.plots import Plot, report_plots
 from audotics.evaluation.report import EvaluationReport
-from audotics.evaluation.tables import ReportTable, describe_test, metric_label, report_tables
+from audotics.evaluation.tables import describe_test, report_tables
 
 _STYLE = """
 :root { color: #24313d; background: #f4f6f8; font: 15px/1.5 system-ui, sans-serif; }

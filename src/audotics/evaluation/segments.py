@@ -73,15 +73,20 @@ def pair_segments(corpus: Corpus, holdout: Holdout, heard: BoolArray) -> dict[Se
     Returns:
         Segment -> ``[n_pairs]`` mask.
     """
-    with_events = np.zeros(holdout.n_tracks, np.bool_)
-    with_events[corpus.events["track_index"].to_numpy()] = True
-    known = with_events[holdout.track_index]
+    known = tracks_with_events(corpus, holdout.n_tracks)[holdout.track_index]
     return {
         Segment.NEW_TRACKS: ~known,
         Segment.KNOWN_TRACKS: known,
         Segment.REPEATS: heard,
         Segment.DISCOVERIES: ~heard,
     }
+
+
+def tracks_with_events(corpus: Corpus, n_tracks: int) -> BoolArray:
+    """Which of ``n_tracks`` tracks, at least the vocabulary's, some training event names ``[n_tracks]``."""
+    named = np.zeros(n_tracks, np.bool_)
+    named[corpus.events["track_index"].to_numpy()] = True
+    return named
 
 
 def heard_pairs(holdout: Holdout, interactions: Interactions, user_index: IndexArray) -> BoolArray:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from audotics.evaluation.cells import (
+    LABELS,
+    ReportTable,
+    difference_cells,
+    mean_cell,
+    metric_label,
+    number_cell,
+    p_cell,
+    seconds_cell,
+)
 from audotics.evaluation.metrics import METRICS
-from audotics.evaluation.report import EvaluationReport, Task
-from audotics.evaluation.significance import Interval
-
-LABELS = {
-    "ndcg": "NDCG",
-    "recall": "recall",
-    "precision": "precision",
-    "map": "MAP",
-    "mrr": "MRR",
-    "hit_rate": "hit rate",
-    "coverage": "coverage",
-    "gini": "Gini",
-    "novelty": "novelty (bits)",
-    "diversity": "diversity",
-    "popularity_lift": "popularity lift",
-}
-"""What people call the metrics."""
+from audotics.evaluation.newcomer_tables import newcomer_tables
+from audotics.evaluation.report import EvaluationReport, SystemReport, Task
+from audotics.evaluation.segments import Segment
 
 _WIDE = ("ndcg", "recall")
 """Metrics shown with their interval where several share a row: all of them need more than 80 columns."""
@@ -40,25 +35,9 @@ _HEAD_LABELS = {
 
 _ABOUT_TASKS = {
     Task.DISCOVER: "discover (tracks a listener had heard in training are no test tracks)",
-    Task.INCLUDE_HEARD: "include heard (tracks a listener had heard in training count too)",
+    Task.FAMILIAR: "familiar (only tracks a listener had heard in training are test tracks)",
+    Task.MIX: "mix (tracks a listener had heard in training count too)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ReportTable:
-    """One table.
-
-    Args:
-        title: What it shows.
-        note: How to read it; may be empty.
-        columns: Headings; the first column names the row, the others are numbers.
-        rows: Cells, as many per row as there are columns.
-    """
-
-    title: str
-    note: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def describe_test(report: EvaluationReport) -> str:
@@ -74,6 +53,10 @@ def describe_test(report: EvaluationReport) -> str:
         parts.append(
             f"{test.n_heard_dropped:,} test tracks were left out because their listener had heard them."
         )
+    if test.n_unheard_dropped:
+        parts.append(
+            f"{test.n_unheard_dropped:,} test tracks were left out because their listener had not heard them."
+        )
     parts.append(
         f"Intervals are 95 % over listeners ({test.n_resamples:,} bootstrap resamples, seed {test.seed})."
     )
@@ -86,18 +69,14 @@ def report_tables(report: EvaluationReport) -> tuple[ReportTable, ...]:
         _systems(report),
         _cutoffs(report),
         _lists(report),
+        _new_tracks(report),
+        *([_repeats(report)] if report.test.task is Task.MIX else []),
         _segments(report),
+        *newcomer_tables(report),
         _comparisons(report),
         _heads(report),
     )
     return tuple(table for table in tables if table.rows)
-
-
-def metric_label(metric: str) -> str:
-    """``"hit_rate@20"`` as people write it: ``"hit rate@20"``."""
-    name, _, cutoff = metric.partition("@")
-    label = LABELS.get(name, name)
-    return f"{label}@{cutoff}" if cutoff else label
 
 
 def _systems(report: EvaluationReport) -> ReportTable:
@@ -109,7 +88,7 @@ def _systems(report: EvaluationReport) -> ReportTable:
         tuple(
             (
                 system.name,
-                *(_interval(system.metrics[name + at], wide=name in _WIDE) for name in METRICS),
+                *(mean_cell(system.metrics[name + at], wide=name in _WIDE) for name in METRICS),
             )
             for system in report.systems
         ),
@@ -125,7 +104,7 @@ def _cutoffs(report: EvaluationReport) -> ReportTable:
         tuple(
             (
                 LABELS[name],
-                *(_interval(system.metrics[f"{name}@{cutoff}"]) for cutoff in report.test.cutoffs),
+                *(mean_cell(system.metrics[f"{name}@{cutoff}"]) for cutoff in report.test.cutoffs),
             )
             for name in METRICS
         ),
@@ -138,8 +117,8 @@ def _lists(report: EvaluationReport) -> ReportTable:
     rows = []
     for system in report.systems:
         values = dict(system.catalogue) | {name: interval.mean for name, interval in system.metrics.items()}
-        cells = (_number(values.get(name + at)) for name in names)
-        rows.append((system.name, *cells, f"{system.n_without_lists:,}", _seconds(system.seconds)))
+        cells = (number_cell(values.get(name + at)) for name in names)
+        rows.append((system.name, *cells, f"{system.n_without_lists:,}", seconds_cell(system.seconds)))
     return ReportTable(
         "What the lists look like",
         f"Lists {at}. Coverage: share of the catalogue shown to anyone. Gini: 0 = every track shown "
@@ -147,6 +126,52 @@ def _lists(report: EvaluationReport) -> ReportTable:
         ("system", *(LABELS[name] for name in names), "without list", "answered in"),
         tuple(rows),
     )
+
+
+def _new_tracks(report: EvaluationReport) -> ReportTable:
+    return _exposure(
+        report,
+        "new_track_share",
+        (Segment.NEW_TRACKS, Segment.KNOWN_TRACKS),
+        "Share of the places in the lists that go to tracks without any event in training; and what is found "
+        "of such test tracks and of the others.",
+    )
+
+
+def _repeats(report: EvaluationReport) -> ReportTable:
+    return _exposure(
+        report,
+        "repeat_share",
+        (Segment.REPEATS, Segment.DISCOVERIES),
+        "Share of the places in the lists that go to tracks their listener had heard in training; and what "
+        "is found of such test tracks and of the others.",
+    )
+
+
+def _exposure(report: EvaluationReport, share: str, kinds: tuple[Segment, Segment], note: str) -> ReportTable:
+    """How many places every system gives to the first kind of tracks, and what it finds of both kinds."""
+    at, told = f"@{report.test.headline}", {found.segment for found in report.reference.segments}
+    shown = [kind for kind in kinds if kind in told]
+    return ReportTable(
+        str(kinds[0]).capitalize(),
+        note,
+        ("system", LABELS[share], *(f"{metric_label('recall' + at)} of {kind}" for kind in shown)),
+        tuple(
+            (
+                system.name,
+                number_cell(system.catalogue.get(share + at)),
+                *(_segment_cell(system, kind, "recall" + at) for kind in shown),
+            )
+            for system in report.systems
+        ),
+    )
+
+
+def _segment_cell(system: SystemReport, kind: Segment, metric: str) -> str:
+    for found in system.segments:
+        if found.segment is kind:
+            return mean_cell(found.metrics[metric])
+    return number_cell(None)
 
 
 def _segments(report: EvaluationReport) -> ReportTable:
@@ -161,7 +186,7 @@ def _segments(report: EvaluationReport) -> ReportTable:
                 str(segment.segment),
                 f"{segment.n_listeners:,}",
                 f"{segment.n_pairs:,}",
-                *(_interval(segment.metrics[name], wide=name.partition("@")[0] in _WIDE) for name in metrics),
+                *(mean_cell(segment.metrics[name], wide=name.partition("@")[0] in _WIDE) for name in metrics),
             )
             for segment in reference.segments
         ),
@@ -178,9 +203,8 @@ def _comparisons(report: EvaluationReport) -> ReportTable:
             (
                 found.baseline,
                 metric_label(found.metric),
-                f"{found.difference:+.4f}{'*' if found.significant else ''}",
-                f"{found.low:+.4f}..{found.high:+.4f}",
-                *(_p_value(p) for p in (found.p_value, found.p_holm, found.t_test_p_value)),
+                *difference_cells(found),
+                *(p_cell(p) for p in (found.p_value, found.p_holm, found.t_test_p_value)),
             )
             for found in report.comparisons
         ),
@@ -195,7 +219,7 @@ def _heads(report: EvaluationReport) -> ReportTable:
     ]
     rows = [("outcomes", *(f"{metrics.n:,}" for _, metrics in found))]
     rows += [
-        (label, *(_number(getattr(metrics, name)) for _, metrics in found))
+        (label, *(number_cell(getattr(metrics, name)) for _, metrics in found))
         for name, label in _HEAD_LABELS.items()
     ]
     return ReportTable(
@@ -208,24 +232,6 @@ def _heads(report: EvaluationReport) -> ReportTable:
 
 def _qualified(head: str, system: str, report: EvaluationReport) -> str:
     return head if system == report.reference.name else f"{head} ({system})"
-
-
-def _interval(interval: Interval, *, wide: bool = True) -> str:
-    if not wide or interval.n < 2:  # one listener has no spread to tell of
-        return f"{interval.mean:.4f}"
-    return f"{interval.mean:.4f} ±{(interval.high - interval.low) / 2:.4f}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _p_value(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
-
-
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.1f} s"
 
 
 def best_first(report: EvaluationReport, metric: str, n: int) -> Sequence[str]:

@@ -22,12 +22,13 @@ class TestSet:
     """The listeners to evaluate and what they should be recommended. Build it with `read_test`.
 
     Args:
-        task: Whether tracks heard in training stay in the test.
+        task: Which test tracks count.
         user_ids: Listeners with at least one test track, in the order of the rows.
         user_index: ``[n_listeners]``, -1 for listeners outside training's vocabulary.
         holdout: Their test tracks.
         heard: ``[n_pairs]``, whether the listener had heard the track in training.
-        n_heard_dropped: Pairs that the task left out.
+        n_heard_dropped: Pairs that the task left out because the listener had heard the track.
+        n_unheard_dropped: Pairs that it left out because the listener had not.
         tracks: Training's vocabulary.
         unknown_tracks: Test tracks outside it, numbered on from its end.
     """
@@ -40,6 +41,7 @@ class TestSet:
     holdout: Holdout
     heard: BoolArray
     n_heard_dropped: int
+    n_unheard_dropped: int
     tracks: Vocabulary
     unknown_tracks: Vocabulary
 
@@ -102,7 +104,7 @@ def read_test(corpus: Corpus, test: pl.DataFrame, task: Task) -> TestSet:
     Args:
         corpus: Training.
         test: ``user_id`` and ``track_id``; where there is an ``event`` column only positive events count.
-        task: Whether tracks heard in training stay in the test.
+        task: Which test tracks count.
 
     Raises:
         BadInputError: A column is missing or has nulls, or nothing is left to evaluate on.
@@ -113,16 +115,10 @@ def read_test(corpus: Corpus, test: pl.DataFrame, task: Task) -> TestSet:
     holdout = _encoded(pairs, listeners, corpus.tracks, unknown_tracks)
     user_index = corpus.users.indices(listeners.ids)
     heard = heard_pairs(holdout, corpus.interactions, user_index)
-    n_heard = int(heard.sum()) if task is Task.DISCOVER else 0
-    if n_heard:
-        holdout, heard = holdout.keep(~heard), heard[~heard]
+    counts = _that_count(heard, task)
+    n_dropped = int((~counts).sum())
+    holdout, heard = holdout.keep(counts), heard[counts]
     present = holdout.lengths > 0
-    if not present.any():
-        raise BadInputError(
-            "nothing is left to evaluate on",
-            where="test",
-            remedy="Give held-out events that training did not have",
-        )
     row = np.cumsum(present) - 1
     return TestSet(
         task=task,
@@ -132,9 +128,28 @@ def read_test(corpus: Corpus, test: pl.DataFrame, task: Task) -> TestSet:
             row[holdout.row_index], holdout.track_index, int(present.sum()), holdout.n_tracks
         ),
         heard=heard,
-        n_heard_dropped=n_heard,
+        n_heard_dropped=n_dropped if task is Task.DISCOVER else 0,
+        n_unheard_dropped=n_dropped if task is Task.FAMILIAR else 0,
         tracks=corpus.tracks,
         unknown_tracks=unknown_tracks,
+    )
+
+
+def _that_count(heard: BoolArray, task: Task) -> BoolArray:
+    """Which pairs ``[n_pairs]`` the task counts, by whether the listener had heard the track."""
+    counts = {Task.DISCOVER: ~heard, Task.FAMILIAR: heard, Task.MIX: np.ones_like(heard)}[task]
+    if counts.any():
+        return counts
+    if task is Task.FAMILIAR and len(heard):
+        raise BadInputError(
+            "no listener of the test comes back to a track heard in training, so nothing is familiar",
+            where="test",
+            remedy="Measure such data in the mode discover",
+        )
+    raise BadInputError(
+        "nothing is left to evaluate on",
+        where="test",
+        remedy="Give held-out events that training did not have",
     )
 
 

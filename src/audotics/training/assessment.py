@@ -10,17 +10,17 @@ import polars as pl
 from audotics.data.corpus import build_corpus
 from audotics.data.dataset import Dataset
 from audotics.domain import PADDING, Mode, Query
+from audotics.evaluation.baselines import OWN_MOST_PLAYED, most_played
 from audotics.evaluation.evaluator import ModelEvaluator
 from audotics.evaluation.report import EvaluationReport, Task
 from audotics.evaluation.systems import Answerer
 from audotics.recommender.candidates import best_of
 from audotics.recommender.recommender import Recommender
-from audotics.retrieval.names import new_retriever
+from audotics.retrieval.popularity import Popularity
 from audotics.retrieval.protocol import Retriever
 from audotics.telemetry import Progress
-from audotics.training.judging import HYBRID
-
-POPULARITY = "popularity"
+from audotics.training.judging import HYBRID, with_popularity
+from audotics.training.newcomers import judge_newcomers
 
 
 def assess(
@@ -29,34 +29,41 @@ def assess(
     test: pl.DataFrame,
     *,
     baselines: bool,
-    include_heard: bool,
+    task: Task,
     progress: Progress,
 ) -> EvaluationReport:
-    """Ask a version for every listener of a test and measure the answers.
+    """Ask a version for every listener of a test and measure the answers, then again as new listeners.
 
     Args:
         recommender: The version.
         dataset: What it was trained on.
         test: ``user_id`` and ``track_id`` of what was held out.
         baselines: Whether every retriever of the version, and popularity, are measured beside it.
-        include_heard: Whether tracks heard in training may be recommended and count.
+            "Own most played" always is where heard tracks count, popularity for new listeners.
+        task: What may be recommended and counts.
         progress: Who is told.
+
+    Raises:
+        BadInputError: The test has nothing that the task counts.
     """
     corpus = build_corpus(dataset.events().collect(), dataset.tracks(), dataset.users())
-    mode = Mode.MIX if include_heard else Mode.DISCOVER
-    task = Task.INCLUDE_HEARD if include_heard else Task.DISCOVER
     evaluator = ModelEvaluator(corpus, test, task=task)
-    systems: dict[str, Answerer] = {HYBRID: _Hybrid(recommender, mode)}
+    discovering = with_popularity(recommender.unheard.generator.retrievers, corpus)
+    systems: dict[str, Answerer] = {HYBRID: _Hybrid(recommender, task.mode)}
     if baselines:
-        retrievers = {retriever.name: retriever for retriever in recommender.generator.retrievers}
-        if POPULARITY not in retrievers:
-            retrievers[POPULARITY] = new_retriever(POPULARITY, {}).fit(corpus)
-        systems |= {name: _Single(recommender, found, mode) for name, found in retrievers.items()}
+        useful = discovering if task is Task.DISCOVER else with_popularity(recommender.retrievers, corpus)
+        systems |= {found.name: _Single(recommender, found, task.mode) for found in useful}
     results = []
     for name, system in systems.items():
         with progress.stage(f"ask {name}", total=len(evaluator.user_ids)) as stage:
             results.append(evaluator.ask(name, system, on_progress=stage.advance))
-    return evaluator.report(results, HYBRID)
+    if task is not Task.DISCOVER:
+        own = most_played(corpus.interactions.rows(evaluator.user_index), evaluator.k)
+        results.append(evaluator.evaluate(OWN_MOST_PLAYED, own))
+    with progress.stage("ask for new listeners"):
+        beside = [one for one in discovering if baselines or isinstance(one, Popularity)]
+        newcomers = judge_newcomers(evaluator, recommender, corpus, beside, HYBRID)
+    return evaluator.report(results, HYBRID, newcomers=newcomers)
 
 
 class _Hybrid:

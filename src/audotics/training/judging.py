@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from audotics.data.corpus import Corpus
+from audotics.domain import Mode
+from audotics.evaluation.baselines import OWN_MOST_PLAYED, most_played
 from audotics.evaluation.evaluator import ModelEvaluator
 from audotics.evaluation.heads import HeadMetrics, evaluate_heads
 from audotics.evaluation.report import EvaluationReport, Task
@@ -14,7 +17,11 @@ from audotics.ranking.deep import DeepRanker
 from audotics.ranking.protocol import Ranker, RankingExamples
 from audotics.recommender.candidates import CandidateGenerator, best_of
 from audotics.recommender.filling import best_candidates
+from audotics.recommender.recommender import Recommender
+from audotics.retrieval.popularity import Popularity
+from audotics.retrieval.protocol import Retriever
 from audotics.training.fold import Fold
+from audotics.training.newcomers import judge_newcomers
 
 HYBRID = "audotics"
 """Name of the whole system among the systems of a report."""
@@ -27,10 +34,13 @@ def judge(
     winner: Ranker,
     examples: RankingExamples,
     seed: int,
+    *,
+    recommender: Recommender,
 ) -> EvaluationReport:
     """Evaluate the hybrid and, with their tuned settings, the retrievers that it is made of.
 
-    The deep ranker's probabilities and learning curves are told whether or not it won.
+    The deep ranker's probabilities and learning curves are told whether or not it won. Where heard tracks
+    count, what each listener played most stands beside them.
 
     Args:
         fold: The judging listeners.
@@ -39,11 +49,12 @@ def judge(
         winner: The one that serves.
         examples: The labelled candidate lists of the same listeners.
         seed: Seed of the resampling.
+        recommender: The whole system, knowing what is visible; answers for new listeners.
     """
     evaluator = ModelEvaluator(
         fold.visible,
         _test_table(fold),
-        task=Task.INCLUDE_HEARD if fold.include_heard else Task.DISCOVER,
+        task=Task(fold.mode),
         seed=seed,
     )
     row_of = np.full(fold.corpus.n_users, -1)
@@ -59,7 +70,19 @@ def judge(
     for retriever in generator.retrievers:
         lists = best_of(retriever, fold.batch, fold.allowed, evaluator.k)
         results.append(evaluator.evaluate(retriever.name, lists[rows]))
-    return evaluator.report(results, HYBRID, learning_curves=_curves(deep))
+    if fold.mode is not Mode.DISCOVER:
+        own = most_played(fold.visible.interactions.rows(evaluator.user_index), evaluator.k)
+        results.append(evaluator.evaluate(OWN_MOST_PLAYED, own))
+    retrievers = with_popularity(generator.retrievers, fold.visible)
+    newcomers = judge_newcomers(evaluator, recommender, fold.visible, retrievers, HYBRID)
+    return evaluator.report(results, HYBRID, learning_curves=_curves(deep), newcomers=newcomers)
+
+
+def with_popularity(retrievers: Sequence[Retriever], corpus: Corpus) -> list[Retriever]:
+    """The retrievers, and popularity with its defaults where it is not among them."""
+    if any(isinstance(retriever, Popularity) for retriever in retrievers):
+        return list(retrievers)
+    return [*retrievers, Popularity().fit(corpus)]
 
 
 def _head_quality(ranker: DeepRanker, examples: RankingExamples) -> dict[str, HeadMetrics]:
