@@ -34,7 +34,7 @@ _Retrievers = Annotated[
     typer.Option(
         "--retriever",
         metavar="NAME",
-        help="Search this one; else all that training would tune. Repeatable.",
+        help="Search this one; else all that training would use. Repeatable.",
         show_default=False,
     ),
 ]
@@ -146,7 +146,7 @@ def _as_dict(result: TuningResult, history: Path, out: Path) -> dict[str, Any]:
                 "best_ndcg": tuned.best.ndcg,
                 "lead": tuned.best.lead,
                 "standard_error": tuned.best.standard_error,
-                "gains": tuned.gains,
+                "gains": tuned.best.gains,
                 "best_settings": tuned.best.settings,
                 "settings": tuned.settings,
             }
@@ -177,7 +177,7 @@ def _table(retrievers: list[TunedRetriever]) -> Table:
     table.add_column("best settings", style="dim")
     for tuned in retrievers:
         best, changed = tuned.best, _changed(tuned)
-        lead = f"{best.lead:+.4f} ±{best.standard_error:.4f}{'*' if tuned.gains else ' '}"
+        lead = f"{best.lead:+.4f} ±{best.standard_error:.4f}{'*' if tuned.best.gains else ' '}"
         table.add_row(
             tuned.name,
             str(tuned.n_trials),

@@ -13,8 +13,8 @@ _RANKERS = {
     "logistic": ("audotics.ranking.logistic", "LogisticRanker"),
     "linear": ("audotics.ranking.linear", "LinearRanker"),
     "boosted": ("audotics.ranking.boosted", "BoostedRanker"),
-    "blend": ("audotics.ranking.blend", "BlendRanker"),
     "deep": ("audotics.ranking.deep", "DeepRanker"),
+    "blend": ("audotics.ranking.blend", "BlendRanker"),
 }
 
 RANKER_NAMES = tuple(_RANKERS)

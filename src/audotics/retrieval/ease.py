@@ -55,7 +55,7 @@ class EASE(CoListeningRetriever[EASEConfig]):
         "regularization": Range(0.5, 200.0, log=True),
         "normalization": Choice((0.0, 0.25, 0.5)),
     }
-    portfolio: ClassVar[Portfolio] = ({"normalization": 0.25, "play_strength": 1.0}, {"regularization": 30.0})
+    portfolio: ClassVar[Portfolio] = ({"regularization": 4.0}, {"normalization": 0.25, "play_strength": 1.0})
 
     def weigh(self, plays: sparse.csr_matrix) -> sparse.csr_matrix:
         """The weights of all tracks that take part."""

@@ -10,7 +10,7 @@ import numpy as np
 from audotics.data.corpus import Corpus
 from audotics.domain import IndexArray, Mode
 from audotics.ranking.blend import standardised
-from audotics.ranking.by_history import FEW_TRACKS, ByHistoryRanker
+from audotics.ranking.by_history import FEW_TRACKS, ByHistoryRanker, lists_by_tier
 from audotics.ranking.calibration import fit_sigmoid
 from audotics.ranking.heads import HeadModel
 from audotics.ranking.mean import MeanRanker
@@ -27,6 +27,9 @@ from audotics.training.rankers import RankerFactory, has_hits
 
 NEWCOMER_LENGTHS = tuple(range(FEW_TRACKS + 1))
 """Tracks that are left of a history when a listener stands for a newcomer."""
+
+NATURAL_NEWCOMERS = 0.03
+"""Share of newcomers among the listeners from which on nobody needs to stand for them."""
 
 MOST_NEWCOMERS = Roles(teach=1000, stop=300, choose=300, judge=0)
 """Most listeners of each role who stand for newcomers."""
@@ -69,9 +72,9 @@ class LearnedBranch:
         """The branch over retrievers that know everything, its rankers fitted on all lists but ``stop``."""
         ranker = self.factory.new(self.winner.name).fit(_all_but_stop(self.lists), self.lists.stop)
         tiers = self.branch.ranker
-        if isinstance(tiers, ByHistoryRanker) and self.short_lists is not None:
+        if isinstance(tiers, ByHistoryRanker):
             few = ranker
-            if tiers.few is not self.winner:
+            if tiers.few is not self.winner and self.short_lists is not None:
                 few = self.factory.new(tiers.few.name)
                 few.fit(_all_but_stop(self.short_lists), self.short_lists.stop)
             ranker = ByHistoryRanker(tiers.nothing, few, ranker)
@@ -110,8 +113,10 @@ def learn_branch(
     if asked.teach.mode is not Mode.FAMILIAR:
         with progress.stage("learn to rank for newcomers"):
             short = _newcomers(asked, seed)
-            short_lists = _lists_of(short, generator, assembler)
-            if short_lists is not None:
+            short_lists = _lists_of(short, generator, assembler) if _knows_few(lists.teach) else None
+            if short_lists is None:
+                ranker = ByHistoryRanker(MeanRanker().fit(lists.teach, lists.stop), winner, winner)
+            else:
                 counts = answer_counts(short.choose)
                 ranker, newcomers = _for_newcomers(short_lists, counts, winner, factory)
     with progress.stage(f"learn chances on {kind} lists"):
@@ -119,6 +124,16 @@ def learn_branch(
         reactions = HeadModel(seed).fit(lists.teach, lists.stop) if tells_of_reactions else None
         branch = Branch(generator, assembler, ranker, reactions, _level(ranker, lists.choose))
     return LearnedBranch(branch, winner, rankers, standings, newcomers, lists, answers, short_lists, factory)
+
+
+def _knows_few(examples: RankingExamples) -> bool:
+    """Whether hardly any list is a newcomer's.
+
+    Else the rankers have learned of true newcomers, who are not like others cut short.
+    """
+    lists = dict(lists_by_tier(examples.inputs))
+    n_newcomers = sum(len(lists.get(tier, ())) for tier in (0, 1))
+    return n_newcomers < NATURAL_NEWCOMERS * examples.inputs.n_lists
 
 
 def _newcomers(asked: Roles[Fold], seed: int) -> Roles[Fold]:

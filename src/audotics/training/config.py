@@ -15,7 +15,7 @@ from audotics.ranking.names import ranker_class
 from audotics.retrieval.names import new_retriever, retriever_class
 from audotics.training.splitting import SplitName
 
-RANKERS = ("single", "mean", "logistic", "linear", "boosted", "blend", "deep")
+RANKERS = ("single", "mean", "logistic", "linear", "boosted", "deep", "blend")
 
 
 class TrainConfig(BaseModel):

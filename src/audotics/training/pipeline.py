@@ -34,7 +34,7 @@ from audotics.training.preparation import (
     tuning_folds,
 )
 from audotics.training.rankers import RankerFactory
-from audotics.training.tuning import Trial, tune
+from audotics.training.tuning import Trial, chosen_trial, tune
 
 TunedSettings = dict[str, dict[str, Any]]
 
@@ -188,7 +188,7 @@ class TrainingPipeline:
                     seconds=share,
                     seed=config.seed,
                 )
-            tuned[name] = max(trials[name], key=lambda trial: trial.ndcg).settings
+            tuned[name] = chosen_trial(trials[name]).settings
         return trials, tuned
 
     def _fitted(self, corpus: Corpus, tuned: TunedSettings) -> list[Retriever]:

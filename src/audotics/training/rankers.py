@@ -16,7 +16,7 @@ from audotics.ranking.protocol import Ranker, RankingExamples
 from audotics.telemetry import Progress
 from audotics.training.config import TrainConfig
 
-BLENDED = ("logistic", "linear", "boosted")
+BLENDED = ("logistic", "boosted", "deep")
 """Rankers that the blend is made of, as far as they compete."""
 
 NEED_HITS = ("logistic", "boosted", "blend", "deep")

@@ -44,6 +44,14 @@ class Trial:
     lead: float
     standard_error: float
 
+    @property
+    def gains(self) -> bool:
+        """Whether it beats the defaults by more than one standard error of the paired difference.
+
+        The rule by which training's contest chooses among rankers, too (Breiman et al. 1984).
+        """
+        return self.lead > self.standard_error
+
 
 class SettingsSearch:
     """A search of one retriever's settings, one trial at a time; no settings are tried twice.
@@ -172,6 +180,18 @@ def tune(
         if trial is None or time.perf_counter() - started + trial.seconds > seconds:
             break
     return search.trials
+
+
+def chosen_trial(trials: Sequence[Trial]) -> Trial:
+    """The best trial where it gains, else that of the defaults.
+
+    The best of many trials is partly the luckiest, and sound defaults are seldom far off.
+
+    Args:
+        trials: The defaults first.
+    """
+    best = max(trials, key=lambda trial: trial.ndcg)
+    return best if best.gains else trials[0]
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:

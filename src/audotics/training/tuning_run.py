@@ -39,17 +39,9 @@ class TunedRetriever:
     n_trials: int
 
     @property
-    def gains(self) -> bool:
-        """Whether the best beats the defaults by more than one standard error of the paired difference.
-
-        The rule by which training's contest chooses among rankers, too (Breiman et al. 1984).
-        """
-        return self.best.lead > self.best.standard_error
-
-    @property
     def settings(self) -> dict[str, Any]:
         """The best ones where they gain, else the defaults."""
-        return (self.best if self.gains else self.defaults).settings
+        return (self.best if self.best.gains else self.defaults).settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +78,7 @@ class TuningRun:
     Args:
         config: Settings of the training run to come; retrievers whose settings it fixes are not searched.
         history: Where trials are kept, and what was tried before.
-        retrievers: Names to search, fixed or not; empty takes all that training would tune.
+        retrievers: Names to search, fixed or not; empty takes all that training would use.
         progress: Who is told of the stages.
 
     Raises:
