@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from audotics.evaluation.render import report_panels as report_panels
     from audotics.evaluation.report import Comparison as Comparison
     from audotics.evaluation.report import EvaluationReport as EvaluationReport
+    from audotics.evaluation.report import Newcomer as Newcomer
+    from audotics.evaluation.report import NewcomerReport as NewcomerReport
     from audotics.evaluation.report import Task as Task
     from audotics.evaluation.report_html import write_html as write_html
     from audotics.evaluation.significance import Interval as Interval
@@ -38,6 +40,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Interval": "significance",
         "MetricsCollector": "collector",
         "ModelEvaluator": "evaluator",
+        "Newcomer": "report",
+        "NewcomerReport": "report",
         "SystemResult": "systems",
         "Task": "report",
         "bootstrap_intervals": "significance",
