@@ -80,3 +80,12 @@ def test_one_listener_is_enough_to_run(examples: RankingExamples) -> None:
     scores = one.labels[..., 0]
     winner, _ = hold_contest([Fixed("only", scores)], one, np.ones(1, np.int32))
     assert winner.name == "only"
+
+
+def test_the_blend_serves_unless_it_is_clearly_beaten(examples: RankingExamples) -> None:
+    def winner(skill: float) -> str:
+        rankers = [ranker("good", examples, 2.0), ranker("blend", examples, skill, seed=2)]
+        return hold_contest(rankers, examples, ones(examples))[0].name
+
+    assert winner(2.0) == "blend"
+    assert winner(0.5) == "good"

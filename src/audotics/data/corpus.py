@@ -64,7 +64,8 @@ class Corpus:
 
     def _pairs_lost(self, kept: pl.DataFrame) -> pl.DataFrame:
         """``track_id`` and ``tagged_by`` of the listener-track pairs of which no event is kept."""
-        if "tagged_by" not in self.track_table.columns:
+        table = self.track_table
+        if "tagged_by" not in table.columns or table["tagged_by"].null_count() == table.height:
             return pl.DataFrame(schema=_TAGGED)
         pair = ["user_index", "track_index"]
         lost = self.events.select(pair).unique().join(kept.select(pair).unique(), on=pair, how="anti")

@@ -18,7 +18,7 @@ from audotics.retrieval.item_item import (
     top_products,
     with_data,
 )
-from audotics.retrieval.protocol import Choice, Range, RetrieverConfig, SearchSpace
+from audotics.retrieval.protocol import Choice, Portfolio, Range, RetrieverConfig, SearchSpace
 
 
 class Weighting(StrEnum):
@@ -65,6 +65,7 @@ class ItemKNN(CoListeningRetriever[ItemKNNConfig]):
         "b": Range(0.0, 1.0),
         "shrinkage": Range(0.1, 100.0, log=True),
     }
+    portfolio: ClassVar[Portfolio] = ({"half_life": 30.0, "history_strength": 1.0},)
 
     def weigh(self, plays: sparse.csr_matrix) -> sparse.csr_matrix:
         """The nearest tracks of each track."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from scipy import sparse
 
 from audotics.retrieval.item_item import STRENGTHS, CoListeningRetriever, ItemItemConfig, top_products
-from audotics.retrieval.protocol import Choice, Range, RetrieverConfig, SearchSpace
+from audotics.retrieval.protocol import Choice, Portfolio, Range, RetrieverConfig, SearchSpace
 
 
 class RP3BetaConfig(ItemItemConfig):
@@ -39,6 +39,7 @@ class RP3Beta(CoListeningRetriever[RP3BetaConfig]):
         "alpha": Range(0.2, 1.5),
         "beta": Range(0.0, 0.9),
     }
+    portfolio: ClassVar[Portfolio] = ({"half_life": 30.0, "history_strength": 1.0},)
 
     def weigh(self, plays: sparse.csr_matrix) -> sparse.csr_matrix:
         """The tracks that walks from each track end at most often."""

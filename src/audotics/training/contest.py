@@ -37,8 +37,9 @@ def hold_contest(
     """Choose who serves: the simplest ranker that no other beats by more than one standard error.
 
     The one-standard-error rule (Breiman et al. 1984, Classification and Regression Trees, section
-    3.4.3), on paired differences over listeners. The blend is let through by any lead: it is the mean of
-    rankers that passed or nearly passed, and a mean of good rankers is seldom worse than the luckiest one.
+    3.4.3), on paired differences over listeners. For the blend the rule is turned round: it serves unless
+    another beats it by more than that. Some hundred listeners cannot tell good rankers apart, and then their
+    mean is the better guess than the luckiest of them.
 
     Args:
         rankers: Fitted, simplest first.
@@ -51,7 +52,7 @@ def hold_contest(
     for number in range(1, len(rankers)):
         lead, error = paired_lead(quality[number], quality[best])
         leads.append((lead, error))
-        if lead > (0.0 if rankers[number].name == BlendRanker.name else error):
+        if lead > (-error if rankers[number].name == BlendRanker.name else error):
             best = number
     standings = [
         Standing(ranker.name, float(ndcg.mean()), lead, error, number == best)
