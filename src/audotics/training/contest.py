@@ -38,8 +38,8 @@ def hold_contest(
 
     The one-standard-error rule (Breiman et al. 1984, Classification and Regression Trees, section
     3.4.3), on paired differences over listeners. For the blend the rule is turned round: it serves unless
-    another beats it by more than that. Some hundred listeners cannot tell good rankers apart, and then their
-    mean is the better guess than the luckiest of them.
+    another beats it by more than two of them. Some hundred listeners cannot tell good rankers apart, and then
+    their mean is a better guess than the luckiest one.
 
     Args:
         rankers: Fitted, simplest first.
@@ -52,7 +52,7 @@ def hold_contest(
     for number in range(1, len(rankers)):
         lead, error = paired_lead(quality[number], quality[best])
         leads.append((lead, error))
-        if lead > (-error if rankers[number].name == BlendRanker.name else error):
+        if lead > (-2 * error if rankers[number].name == BlendRanker.name else error):
             best = number
     standings = [
         Standing(ranker.name, float(ndcg.mean()), lead, error, number == best)
