@@ -135,6 +135,13 @@ class Candidates:
         present: BoolArray = self.track_index != PADDING
         return present
 
+    def part(self, start: int, stop: int) -> Candidates:
+        """The lists ``start`` to ``stop``; shares their memory."""
+        rows = slice(start, stop)
+        return Candidates(
+            self.track_index[rows], self.scores[rows], self.ranks[rows], self.retrievers, self.depth
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Slate:

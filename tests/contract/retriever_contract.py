@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from pydantic import ValidationError
+from scipy import sparse
 
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.interactions import Interactions
@@ -159,6 +160,17 @@ class RetrieverContract:
         kept = first.copy()
         first[:] = -np.inf
         assert np.array_equal(self.fitted.score(batch), kept)
+
+    def test_the_compact_form_says_the_same(self):
+        batch = everyone(self.corpus)
+        scores = self.fitted.score(batch)
+        compact = self.fitted.compact_scores(batch)
+        if sparse.issparse(compact):
+            compact = compact.toarray()
+        assert np.array_equal(compact, scores)
+        if compact.flags.writeable:
+            compact[:] = -np.inf
+            assert np.array_equal(self.fitted.score(batch), scores)
 
     def test_a_query_is_scored_the_same_alone(self):
         batch = everyone(self.corpus)

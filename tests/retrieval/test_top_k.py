@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from audotics.retrieval.protocol import top_k
+from audotics.retrieval.top_k import top_k
 
 # Few distinct values, so that ties stand at every edge.
 SCORES = arrays(

@@ -83,20 +83,21 @@ class HistoryStatistics:
         present = track_index != PADDING
         safe = np.where(present, track_index, 0)
         asked_at = self._asked_at(batch)
-        out = np.empty((*track_index.shape, len(self.names)), dtype=np.float32)
+        # One feature after another in memory: each is made for all candidates at once.
+        out = np.empty((len(track_index), len(self.names), track_index.shape[1]), dtype=np.float32)
         column = 0
         freshness = self._freshness(batch.histories, asked_at)
         for level in ("track", *self._owners):
             width = len(self._kinds(level))
-            out[:, :, column : column + width] = self._level(level, batch.histories, freshness, track_index)
+            self._level(level, batch.histories, freshness, track_index, out[:, column : column + width])
             column += width
-        out[:, :, column] = _log_scaled(batch.histories.lengths, _LONG_HISTORY)[:, None]
-        out[:, :, column + 1] = popularity[safe]
-        out[:, :, column + 2] = popularity[safe] == 0
+        out[:, column] = _log_scaled(batch.histories.lengths, _LONG_HISTORY)[:, None]
+        popularity.take(safe, out=out[:, column + 1])
+        out[:, column + 2] = out[:, column + 1] == 0
         if self._dated:
-            out[:, :, column + 3 :] = self._age(asked_at, safe)
-        out[~present] = 0.0
-        return out
+            out[:, column + 3 :] = self._age(asked_at, safe)
+        np.copyto(out, 0.0, where=~present[:, None])
+        return out.swapaxes(1, 2)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The learned state as plain arrays."""
@@ -151,9 +152,14 @@ class HistoryStatistics:
         return [order, np.where(has_times, _fresh(hours, _YEAR_HOURS), order)]
 
     def _level(
-        self, level: str, histories: Interactions, freshness: list[FloatArray], track_index: IndexArray
-    ) -> FloatArray:
-        """Features ``[batch, width, n_kinds]`` of the candidates' owners (at level track: of themselves)."""
+        self,
+        level: str,
+        histories: Interactions,
+        freshness: list[FloatArray],
+        track_index: IndexArray,
+        out: FloatArray,
+    ) -> None:
+        """Write ``[batch, n_kinds, width]`` of the candidates' owners (at level track: of themselves)."""
         codes = self._owners.get(level)
         heard, wanted, n_codes = histories.track_index, track_index.astype(np.int64), histories.n_tracks
         if codes is not None:
@@ -171,27 +177,28 @@ class HistoryStatistics:
         if level != "track":
             columns.append(np.diff(first, append=len(order)) / histories.lengths[row])
         columns.extend(np.maximum.reduceat(f[order], first) if len(first) else plays for f in freshness)
-        return _look_up(sorted_keys[first], np.stack(columns, axis=1), wanted, n_codes)
+        places = _look_up(sorted_keys[first], wanted, n_codes)
+        for number, column in enumerate(columns):
+            np.append(column, 0.0).astype(np.float32).take(places, out=out[:, number])
 
     def _age(self, asked_at: TimeArray, safe: IndexArray) -> FloatArray:
-        """Age and whether it is known ``[batch, width, 2]``."""
+        """Age and whether it is known ``[batch, 2, width]``."""
         released = self._released_at[safe]
         known = released != NO_TIME
         days = np.where(known, asked_at[:, None] - np.where(known, released, 0), 0) / _US_PER_DAY
-        return np.stack([_log_scaled(days, _OLD_DAYS), known.astype(np.float32)], axis=2)
+        return np.stack([_log_scaled(days, _OLD_DAYS), known.astype(np.float32)], axis=1)
 
 
-def _look_up(keys: TimeArray, values: FloatArray, wanted: TimeArray, n_codes: int) -> FloatArray:
-    """Rows of ``values [n, m]`` for each query's ``wanted [batch, width]`` codes, zeros where there is none.
+def _look_up(keys: TimeArray, wanted: TimeArray, n_codes: int) -> TimeArray:
+    """Place in ``keys [n]`` of each query's ``wanted [batch, width]`` codes, n where there is none.
 
-    ``keys [n]`` are ascending, ``query * n_codes + code``; a wanted code of -1 means none.
+    ``keys`` are ascending, ``query * n_codes + code``; a wanted code of -1 means none.
     """
     nothing = np.iinfo(np.int64).max
     keys = np.append(keys, nothing)
-    padded = np.vstack([values, np.zeros((1, values.shape[1]))]).astype(np.float32)
     sought = np.where(wanted >= 0, np.arange(len(wanted))[:, None] * n_codes + wanted, nothing)
     place = np.searchsorted(keys, sought)
-    return padded[np.where(keys[place] == sought, place, len(keys) - 1)]
+    return np.where(keys[place] == sought, place, len(keys) - 1)
 
 
 def _newest(histories: Interactions) -> TimeArray:

@@ -6,16 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, BoolArray, Candidates, FloatArray, IndexArray, Mode
-from audotics.retrieval.protocol import Retriever, top_k
+from audotics.retrieval.protocol import Retriever, Scores
+from audotics.retrieval.top_k import top_k
 
-BLOCK_FLOATS = 1 << 23
-"""Queries are answered in blocks so that one retriever's scores take at most 32 MB."""
+BLOCK_FLOATS = 1 << 24
+"""Queries are answered in blocks so that one retriever's scores take at most 64 MB."""
 
 BLOCK_QUERIES = 512
 """Most queries of a block: the features of their candidates take memory, too."""
+
+CACHED_FLOATS = 1 << 20
+"""Inside a block, scores are spread out and selected from 4 MB at a time, before they leave the cache."""
 
 
 def blocks(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:
@@ -79,7 +84,10 @@ class CandidateGenerator:
     def generate(
         self, batch: QueryBatch, allowed: Allowed, k: int = 0, also: IndexArray | None = None
     ) -> Candidates:
-        """Candidates for one block of queries (memory: batch x n_tracks x n_retrievers floats).
+        """Candidates for one block of queries.
+
+        Memory: batch x n_tracks floats for each retriever whose scores are not sparse, and
+        `CACHED_FLOATS` for each of the others.
 
         Args:
             batch: The queries.
@@ -88,59 +96,151 @@ class CandidateGenerator:
                 as many; ranks still end at ``per_retriever``, as rankers learned them.
             also: ``[batch, n]``, padded with -1: tracks that are candidates, too, where they are allowed.
         """
-        forbidden = allowed.mask(batch)
-        depth = min(self.per_retriever, batch.histories.n_tracks)
-        scored: list[FloatArray] = []
-        lists: list[IndexArray] = []
-        for retriever in self.retrievers:
-            scores = retriever.score(batch)
-            scores[forbidden] = -np.inf
-            lists.append(top_k(scores, max(self.per_retriever, k)))
-            scored.append(scores)
-        given = [] if also is None else [_allowed_only(also, forbidden)]
-        track_index = union(np.concatenate([*lists, *given], axis=1))
-        safe = np.maximum(track_index, 0)
-        present = track_index != PADDING
-        values = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in scored], axis=2)
-        values[~present] = 0.0
-        ranks = np.stack([_ranks(best[:, :depth], safe, batch.histories.n_tracks) for best in lists], axis=2)
+        n_tracks = batch.histories.n_tracks
+        depth = min(self.per_retriever, n_tracks)
+        scored = [retriever.compact_scores(batch) for retriever in self.retrievers]
+        spread = np.empty((len(scored), _rows_cached(batch.size, n_tracks), n_tracks), np.float32)
+        parts = []
+        for start, stop in _cached_parts(batch.size, n_tracks):
+            forbidden = allowed.part(start, stop).mask(batch.part(start, stop))
+            barred = np.flatnonzero(forbidden)
+            rows = [_rows(scores, start, stop, out) for scores, out in zip(scored, spread, strict=True)]
+            lists = []
+            for scores in rows:
+                scores.put(barred, -np.inf)
+                lists.append(top_k(scores, max(self.per_retriever, k)))
+            given = np.zeros((stop - start, 0), np.int32)
+            if also is not None:
+                given = _allowed_only(also[start:stop], forbidden)
+            track_index, ranks = ranked_union(np.stack(lists, axis=1), given, depth)
+            parts.append((track_index, _taken(rows, track_index), ranks))
         names = tuple(retriever.name for retriever in self.retrievers)
-        return Candidates(track_index, values, ranks, names, depth)
+        return _joined(parts, names, depth)
 
 
 def best_of(retriever: Retriever, batch: QueryBatch, allowed: Allowed, k: int) -> IndexArray:
     """One retriever's own best tracks ``[batch, k]`` for any number of queries, padded with -1."""
-    parts = [np.zeros((0, min(k, batch.histories.n_tracks)), np.int32)]
-    for start, stop in blocks(batch.size, batch.histories.n_tracks):
-        part = batch.part(start, stop)
-        scores = retriever.score(part)
-        scores[allowed.part(start, stop).mask(part)] = -np.inf
-        parts.append(top_k(scores, k))
-    return np.concatenate(parts)
+    n_tracks = batch.histories.n_tracks
+    best = np.empty((batch.size, min(k, n_tracks)), np.int32)
+    spread = np.empty((_rows_cached(batch.size, n_tracks), n_tracks), np.float32)
+    for first, last in blocks(batch.size, n_tracks):
+        block, allowed_here = batch.part(first, last), allowed.part(first, last)
+        scores = retriever.compact_scores(block)
+        for start, stop in _cached_parts(block.size, n_tracks):
+            rows = _rows(scores, start, stop, spread)
+            rows.put(np.flatnonzero(allowed_here.part(start, stop).mask(block.part(start, stop))), -np.inf)
+            best[first + start : first + stop] = top_k(rows, k)
+    return best
 
 
 def union(lists: IndexArray) -> IndexArray:
     """Distinct track indices of each row ``[batch, width]``, ascending, padded with -1 at the end."""
-    ordered = np.sort(lists, axis=1)
-    repeated = np.zeros(ordered.shape, dtype=np.bool_)
-    repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    ordered[repeated | (ordered == PADDING)] = np.iinfo(np.int32).max
-    ordered.sort(axis=1)
-    width = int((ordered != np.iinfo(np.int32).max).sum(axis=1).max(initial=1))
-    distinct = ordered[:, :width]
-    distinct[distinct == np.iinfo(np.int32).max] = PADDING
-    return distinct
+    return ranked_union(lists[:, :0, None], lists, 0)[0]
+
+
+def ranked_union(lists: IndexArray, also: IndexArray, depth: int) -> tuple[IndexArray, FloatArray]:
+    """Distinct tracks of each query's lists, and the place of each track in each list.
+
+    Args:
+        lists: ``[batch, n_lists, n]``, best first, padded with -1.
+        also: ``[batch, m]``, more tracks, in no list, padded with -1.
+        depth: How many places of a list count.
+
+    Returns:
+        Tracks ``[batch, width]``, ascending, padded with -1 at the end; ranks ``[batch, n_lists, width]``,
+        1 for the first of a list, ``depth + 1`` where the track is not among its first ``depth``.
+    """
+    batch, n_lists, n = lists.shape
+    all_tracks = np.concatenate([lists.reshape(batch, n_lists * n), also], axis=1)
+    # One sort brings equal tracks together and remembers where each came from; -1 becomes the largest.
+    bits = all_tracks.shape[1].bit_length()
+    keys = all_tracks.astype(np.uint32).astype(np.int64) << bits | np.arange(all_tracks.shape[1])
+    keys.sort(axis=1)
+    tracks, came_from = keys >> bits, keys & ((1 << bits) - 1)
+    known = tracks != np.iinfo(np.uint32).max
+    fresh = known.copy()
+    fresh[:, 1:] &= tracks[:, 1:] != tracks[:, :-1]
+    slots = np.cumsum(fresh, axis=1) - 1
+    width = max(1, int(slots.max(initial=0)) + 1)
+    rows = np.arange(batch)[:, None]
+    track_index = np.full((batch, width), PADDING, np.int32)
+    track_index.ravel()[(rows * width + slots)[fresh]] = tracks[fresh]
+    rank_there = np.concatenate([np.tile(np.arange(1, n + 1), n_lists), np.full(also.shape[1], depth + 1)])
+    list_there = np.repeat(np.arange(n_lists + 1), [n] * n_lists + [also.shape[1]])
+    rank = rank_there[came_from]
+    counted = known & (rank <= depth)
+    places = (rows * n_lists + list_there[came_from]) * width + slots
+    ranks = np.full((batch, n_lists, width), depth + 1, np.float32)
+    ranks.ravel()[places[counted]] = rank[counted]
+    return track_index, ranks
+
+
+def _rows_cached(n_queries: int, n_tracks: int) -> int:
+    return max(1, min(n_queries, CACHED_FLOATS // max(1, n_tracks)))
+
+
+def _cached_parts(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of the parts of a block whose scores fit the cache."""
+    step = _rows_cached(n_queries, n_tracks)
+    for start in range(0, n_queries, step):
+        yield start, min(start + step, n_queries)
+
+
+def _rows(scores: Scores, start: int, stop: int, out: FloatArray) -> FloatArray:
+    """Rows ``start`` to ``stop`` as an array ``[stop - start, n_tracks]`` that may be written to."""
+    rows = out[: stop - start]
+    if sparse.issparse(scores):
+        scores[start:stop].toarray(out=rows)
+    elif scores.flags.writeable:
+        return scores[start:stop]
+    else:
+        rows[:] = scores[start:stop]
+    return rows
+
+
+def _taken(scores: Sequence[FloatArray], track_index: IndexArray) -> FloatArray:
+    """Every retriever's scores of the candidates ``[batch, n_retrievers, width]``, 0 where padded.
+
+    Args:
+        scores: ``[batch, n_tracks]`` of each.
+        track_index: ``[batch, width]``, padded with -1.
+    """
+    absent = track_index == PADDING
+    places = np.where(absent, 0, track_index) + np.arange(len(track_index))[:, None] * scores[0].shape[1]
+    taken = np.empty((len(track_index), len(scores), track_index.shape[1]), np.float32)
+    for number, rows in enumerate(scores):
+        taken[:, number] = rows.take(places)
+    np.copyto(taken, 0.0, where=absent[:, None])
+    return taken
+
+
+def _joined(
+    parts: Sequence[tuple[IndexArray, FloatArray, FloatArray]], names: tuple[str, ...], depth: int
+) -> Candidates:
+    """The parts of a block (tracks, scores, ranks) as one, padded to the widest."""
+    batch = sum(len(track_index) for track_index, _, _ in parts)
+    width = max((track_index.shape[1] for track_index, _, _ in parts), default=1)
+    every_track = np.empty((batch, width), np.int32)
+    every_score = np.empty((batch, len(names), width), np.float32)
+    every_rank = np.empty((batch, len(names), width), np.float32)
+    start = 0
+    for track_index, scores, ranks in parts:
+        rows = slice(start, start + len(track_index))
+        filled = track_index.shape[1]
+        for every, part, filler in (
+            (every_track, track_index, PADDING),
+            (every_score, scores, 0.0),
+            (every_rank, ranks, depth + 1),
+        ):
+            every[rows, ..., :filled] = part
+            every[rows, ..., filled:] = filler
+        start = rows.stop
+    # Each retriever's scores lie side by side in memory: whatever is summed, is summed over candidates.
+    return Candidates(
+        every_track, every_score.transpose(0, 2, 1), every_rank.transpose(0, 2, 1), names, depth
+    )
 
 
 def _allowed_only(track_index: IndexArray, forbidden: BoolArray) -> IndexArray:
     barred = np.take_along_axis(forbidden, np.maximum(track_index, 0), axis=1)
     return np.where(barred, PADDING, track_index).astype(np.int32)
-
-
-def _ranks(best: IndexArray, wanted: IndexArray, n_tracks: int) -> FloatArray:
-    """Rank of each wanted track in a retriever's list ``best [batch, n]``; n + 1 where it is not in it."""
-    n = best.shape[1]
-    places = np.full((len(best), n_tracks + 1), n + 1, dtype=np.int32)
-    # Padding (-1) writes to the spare last column.
-    np.put_along_axis(places, np.where(best == PADDING, n_tracks, best), np.arange(1, n + 1)[None, :], axis=1)
-    return np.take_along_axis(places, wanted, axis=1).astype(np.float32)

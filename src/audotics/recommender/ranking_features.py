@@ -23,6 +23,9 @@ N_RECENT = 20
 
 Z_LIMIT = 6.0
 
+_CACHED_FLOATS = 1 << 18
+"""Features made at once (1 MB): each is touched several times on the way."""
+
 
 class FeatureAssembler:
     """Builds `RankingInputs` from candidates, in training and in serving alike.
@@ -67,18 +70,12 @@ class FeatureAssembler:
 
     def assemble(self, batch: QueryBatch, candidates: Candidates) -> RankingInputs:
         """Features of every candidate ``[batch, width, n_features]``, scaled once a scaling is known."""
-        present = candidates.present
-        others = np.concatenate(
-            [
-                self.statistics.compute(batch, candidates.track_index),
-                self.content.compute(batch, candidates.track_index),
-            ],
-            axis=2,
-        )
-        if self.scaling is not None:
-            others = np.clip((others - self.scaling[0]) / self.scaling[1], -Z_LIMIT, Z_LIMIT)
-        features = np.concatenate([opinions(candidates), others], axis=2, dtype=np.float32)
-        features[~present] = 0.0
+        shape = candidates.track_index.shape
+        features = np.empty((*shape, len(self.names)), np.float32)
+        step = max(1, _CACHED_FLOATS // max(1, shape[1] * features.shape[2]))
+        for start in range(0, shape[0], step):
+            stop = min(start + step, shape[0])
+            self._fill(features[start:stop], batch.part(start, stop), candidates.part(start, stop))
         return RankingInputs(
             features=features,
             feature_names=self.names,
@@ -87,6 +84,25 @@ class FeatureAssembler:
             context=self.context.encode(batch.at, batch.device, batch.country),
             recent=batch.histories.latest(N_RECENT),
         )
+
+    def _fill(self, out: FloatArray, batch: QueryBatch, candidates: Candidates) -> None:
+        """Write the features of a few lists into ``out [batch, width, n_features]``."""
+        n_own, n_content = 3 * len(self.retrievers) + 1, len(self.content.names)
+        # One feature after another in memory until the end: each is made for all candidates at once.
+        lists = np.empty((len(out), out.shape[2], out.shape[1]), np.float32)
+        lists[:, :n_own] = opinions(candidates).swapaxes(1, 2)
+        others = lists[:, n_own:]
+        statistics = self.statistics.compute(batch, candidates.track_index)
+        others[:, : others.shape[1] - n_content] = statistics.swapaxes(1, 2)
+        if n_content:
+            content = self.content.compute(batch, candidates.track_index)
+            others[:, others.shape[1] - n_content :] = content.swapaxes(1, 2)
+        if self.scaling is not None:
+            others -= self.scaling[0][:, None]
+            others /= self.scaling[1][:, None]
+            np.clip(others, -Z_LIMIT, Z_LIMIT, out=others)
+        np.copyto(lists, 0.0, where=~candidates.present[:, None])
+        out[:] = lists.swapaxes(1, 2)
 
     def scaled(self, inputs: RankingInputs) -> FeatureAssembler:
         """The same with the scaling that brings the features of these unscaled lists to order one."""
@@ -142,16 +158,26 @@ def opinions(candidates: Candidates) -> FloatArray:
     For each retriever the score standardised over the list, the score relative to the list's best,
     and the rank on a logarithmic scale (1 first, 0 not proposed); then how many proposed the track.
     """
+    # Candidates side by side in memory, as the generator lays them: every sum below is over candidates.
+    scores = np.ascontiguousarray(candidates.scores.swapaxes(1, 2))
+    ranks = np.ascontiguousarray(candidates.ranks.swapaxes(1, 2))
+    batch, n, width = scores.shape
+    out = np.empty((batch, 3 * n + 1, width), np.float32)
+    proposed = ranks <= candidates.depth
     # Statistics over what the retrievers propose at the depth that rankers learned: a longer slate brings
     # more candidates, which must not change what is said of the others.
-    usual = candidates.present[:, :, None] & (candidates.ranks <= candidates.depth).any(axis=2, keepdims=True)
-    count = np.maximum(usual.sum(axis=1, keepdims=True), 1)
-    scores = candidates.scores
-    mean = scores.sum(axis=1, keepdims=True, where=usual) / count
-    variance = np.square(scores - mean).sum(axis=1, keepdims=True, where=usual) / count
-    z = np.clip((scores - mean) / np.sqrt(variance + 1e-12), -Z_LIMIT, Z_LIMIT)
-    largest = scores.max(axis=1, keepdims=True, where=usual, initial=1e-12)
-    relative = np.clip(scores / largest, -1.0, 1.0)
-    rank = 1.0 - np.log(candidates.ranks) / np.log(candidates.depth + 1.0)
-    votes = (rank > 0).mean(axis=2, keepdims=True)
-    return np.concatenate([z, relative, rank, votes], axis=2, dtype=np.float32)
+    usual = candidates.present & proposed.any(axis=1)
+    counted = usual[:, None]
+    count = np.maximum(usual.sum(axis=1), 1)[:, None, None]
+    centred = scores - scores.sum(axis=2, keepdims=True, where=counted, dtype=np.float64) / count
+    variance = np.square(centred).sum(axis=2, keepdims=True, where=counted) / count
+    centred /= np.sqrt(variance + 1e-12)
+    out[:, :n] = np.clip(centred, -Z_LIMIT, Z_LIMIT, out=centred)
+    relative, rank = out[:, n : 2 * n], out[:, 2 * n : 3 * n]
+    np.divide(scores, scores.max(axis=2, keepdims=True, where=counted, initial=1e-12), out=relative)
+    np.clip(relative, -1.0, 1.0, out=relative)
+    np.log(ranks, out=rank)
+    rank /= -float(np.log(candidates.depth + 1.0))
+    rank += 1.0
+    out[:, 3 * n] = proposed.sum(axis=1, dtype=np.int16) / np.float32(n)
+    return out.swapaxes(1, 2)

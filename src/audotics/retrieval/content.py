@@ -23,6 +23,7 @@ from audotics.retrieval.protocol import (
     Explanation,
     Range,
     RetrieverConfig,
+    Scores,
     SearchSpace,
 )
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, weighting_arrays
@@ -85,13 +86,22 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
+        scores = self.compact_scores(batch)
+        return scores.toarray() if sparse.issparse(scores) else scores
+
+    def compact_scores(self, batch: QueryBatch) -> Scores:
+        """The same; compressed where no audio makes every track a little alike."""
         arrays = self.arrays()
         history = self._history(batch.histories)
         by_term = _compressed(arrays, "by_term_", len(arrays["listeners"]))
-        scores: FloatArray = (self._profiles(history) @ by_term).toarray()
-        if self._weight("audio") > 0:
-            scores += self._audio_profiles(history) @ arrays["audio"].T
-        scores *= self._popularity()
+        alike = sparse.csr_matrix(self._profiles(history) @ by_term)
+        popularity = self._popularity()
+        if self._weight("audio") == 0:
+            alike.data *= popularity[alike.indices]
+            return alike
+        scores: FloatArray = alike.toarray()
+        scores += self._audio_profiles(history) @ arrays["audio"].T
+        scores *= popularity
         return scores
 
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:

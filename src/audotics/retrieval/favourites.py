@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
+from scipy import sparse
 
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
@@ -50,10 +51,12 @@ class Favourites(LearnedRetriever[FavouritesConfig]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``; 0 for tracks not in the history."""
-        histories = batch.histories
-        scores = np.zeros((batch.size, histories.n_tracks), np.float32)
-        scores[histories.row_index, histories.track_index] = self._fondness(histories)
+        scores: FloatArray = self.compact_scores(batch).toarray()
         return scores
+
+    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+        """The same, compressed: nobody has heard most tracks."""
+        return batch.histories.matrix(self._fondness(batch.histories))
 
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """Heard, where the track is in the history."""

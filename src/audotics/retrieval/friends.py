@@ -82,9 +82,13 @@ class Friends(LearnedRetriever[FriendsConfig]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
-        votes = self._votes(batch.histories.n_tracks)
-        scores: FloatArray = (self._weights(batch, votes) @ votes).toarray()
+        scores: FloatArray = self.compact_scores(batch).toarray()
         return scores
+
+    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+        """The same, compressed: most tracks get no vote."""
+        votes = self._votes(batch.histories.n_tracks)
+        return sparse.csr_matrix(self._weights(batch, votes) @ votes)
 
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """A friend's play, wherever a friend has played the track."""

@@ -35,8 +35,12 @@ class ItemItemRetriever(LearnedRetriever[ConfigT]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
-        scores: FloatArray = (self.history(batch.histories) @ self._weights()).toarray()
+        scores: FloatArray = self.compact_scores(batch).toarray()
         return scores
+
+    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+        """The same, compressed: most tracks are no neighbours of any in the history."""
+        return sparse.csr_matrix(self.history(batch.histories) @ self._weights())
 
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track that adds most to the score."""

@@ -123,7 +123,10 @@ class Retriever(Protocol):
         ...
 
     def compact_scores(self, batch: QueryBatch) -> Scores:
-        """What `score` gives, in whatever form is cheapest to make; the caller must not change it."""
+        """What `score` gives, in the form that is cheapest to make.
+
+        An array that is writeable may be changed by the caller, anything else must not.
+        """
         ...
 
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:

@@ -14,7 +14,15 @@ from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.retrieval.item_item import largest_of_rows, with_data
 from audotics.retrieval.learned import LearnedRetriever, strongest_track
-from audotics.retrieval.protocol import Arrays, Choice, Explanation, Range, RetrieverConfig, SearchSpace
+from audotics.retrieval.protocol import (
+    Arrays,
+    Choice,
+    Explanation,
+    Portfolio,
+    Range,
+    RetrieverConfig,
+    SearchSpace,
+)
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
 
 
@@ -67,6 +75,7 @@ class UserKNN(LearnedRetriever[UserKNNConfig]):
         "history_strength": Choice((0.0, 0.3, 1.0)),
         "half_life": HALF_LIFE,
     }
+    portfolio: ClassVar[Portfolio] = ({"half_life": 30.0, "history_strength": 1.0},)
 
     def learn(self, corpus: Corpus) -> Arrays:
         """Store the histories of all listeners: by track, weighted for comparison; by listener, as votes."""
@@ -94,8 +103,12 @@ class UserKNN(LearnedRetriever[UserKNNConfig]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
-        scores: FloatArray = (self._neighbours(batch.histories) @ self._stored("votes")).toarray()
+        scores: FloatArray = self.compact_scores(batch).toarray()
         return scores
+
+    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+        """The same, compressed: most tracks get no vote."""
+        return sparse.csr_matrix(self._neighbours(batch.histories) @ self._stored("votes"))
 
     def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track that did most to bring in the neighbours who voted for the track."""

@@ -10,7 +10,7 @@ from audotics.benchmark.protocol import padded
 from audotics.data.interactions import Interactions
 from audotics.domain import FloatArray, IndexArray
 from audotics.recommender.candidates import blocks
-from audotics.retrieval.protocol import top_k
+from audotics.retrieval.top_k import top_k
 
 ScoreBlock = Callable[[IndexArray], FloatArray]
 """Scores ``[batch, n_tracks]``, writable, of listeners ``[batch]``; -inf for what must not be in a list."""
