@@ -78,7 +78,7 @@ class Forest:
             rows = slice(start, start + _ROWS_AT_ONCE)
             codes = self._codes(self._leaf_bits(self._test_bits(features[rows])), len(sums[rows]))
             for table, code in zip(self._tables, codes, strict=True):
-                sums[rows] += table[code]
+                sums[rows] += table.take(code)
         return sums
 
     def _collect_tests(self, trees: Trees) -> _Places:
@@ -139,7 +139,7 @@ class Forest:
             tests = slice(self._bounds[number], self._bounds[number + 1])
             column = np.ascontiguousarray(features[:, feature])
             np.greater(column, self._thresholds[tests, None], out=answers[tests])
-        return np.packbits(answers, axis=1)
+        return np.packbits(answers, axis=1, bitorder="little")
 
     def _leaf_bits(self, tests: _Bytes) -> _Bytes:
         """Which rows end at each leaf ``[n_leaves, n_trees, n_rows / 8]``."""
@@ -157,16 +157,16 @@ class Forest:
 
     def _codes(self, ending: _Bytes, n_rows: int) -> _Bytes:
         """Numbers of the leaves where rows end, several trees to a byte ``[n_bytes, n_rows]``."""
-        n_bytes = len(self._tables)
-        planes = np.zeros((self._n_planes, n_bytes * self._per_byte, ending.shape[2]), np.uint8)
+        n_bytes, (_, _, width) = len(self._tables), ending.shape
+        planes = np.zeros((self._n_planes, n_bytes * self._per_byte, width), np.uint8)
         for number, plane in self._set_bits():
             planes[plane, : self._n_trees] |= ending[number]
-        bits = np.unpackbits(planes, axis=2, count=n_rows)
-        codes = np.zeros((n_bytes, n_rows), np.uint8)
+        cells = np.zeros((n_bytes, width, 8), np.uint8)
         for place in range(self._per_byte):
             for plane in range(self._n_planes):
-                codes |= bits[plane, place :: self._per_byte] << (place * self._n_planes + plane)
-        return codes
+                cells[:, :, place * self._n_planes + plane] = planes[plane, place :: self._per_byte]
+        _transpose_bits(cells)
+        return cells.reshape(n_bytes, 8 * width)[:, :n_rows]
 
     def _set_bits(self) -> Iterator[tuple[int, int]]:
         """Numbers of leaves, each with every place where its binary form has a 1."""
@@ -174,6 +174,19 @@ class Forest:
             for plane in range(self._n_planes):
                 if number >> plane & 1:
                     yield number, plane
+
+
+_SWAPS = ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0))
+"""Distance and bits of the swaps that transpose 8 x 8 bits (Warren, *Hacker's Delight*, 7-3)."""
+
+
+def _transpose_bits(cells: _Bytes) -> None:
+    """Swap bit ``j`` of byte ``i`` with bit ``i`` of byte ``j`` in ``cells [..., 8]``, in place."""
+    words = cells.view("<u8")
+    for distance, bits in _SWAPS:
+        swapped = (words ^ (words >> np.uint64(distance))) & np.uint64(bits)
+        words ^= swapped
+        words ^= swapped << np.uint64(distance)
 
 
 def _counted(groups: _Places) -> _Places:
