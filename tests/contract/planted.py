@@ -61,6 +61,15 @@ def no_users() -> pl.DataFrame:
     return pl.DataFrame(schema=USERS)
 
 
+def planted_users(n_users: int = 90) -> pl.DataFrame:
+    """Everybody's friends are the next four listeners of the same genre."""
+    names = [f"u{user:03d}" for user in range(n_users)]
+    friends = [
+        [names[(user + len(GENRES) * step) % n_users] for step in range(1, 5)] for user in range(n_users)
+    ]
+    return completed(pl.DataFrame({"user_id": names, "friends": friends}), USERS)
+
+
 def events_table(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with the missing event columns added."""
     defaults = {"event": "play", "plays": 1.0}

@@ -21,7 +21,7 @@ from audotics.errors import NotFittedError
 from audotics.retrieval.names import new_retriever, retriever_class
 from audotics.retrieval.protocol import Choice, Evidence, Explanation, Range, Retriever
 from audotics.retrieval.top_k import top_k
-from contract.planted import events_table, genre_of, no_users, planted_events, planted_tracks
+from contract.planted import events_table, genre_of, no_users, planted_events, planted_tracks, planted_users
 
 Settings: TypeAlias = dict[str, Any]
 """What differs from a retriever's defaults."""
@@ -35,7 +35,7 @@ def planted_corpus(seed: int = 0, *, ordered: bool = True) -> Corpus:
         place = pl.int_range(pl.len()).over("user_id").cast(pl.Int32)
         # By track number, so that what follows a track is of its genre.
         events = events.sort("user_id", "track_id").with_columns(place.alias("position"))
-    return build_corpus(events, planted_tracks(), no_users())
+    return build_corpus(events, planted_tracks(), planted_users())
 
 
 def everyone(corpus: Corpus) -> QueryBatch:

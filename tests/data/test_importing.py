@@ -295,6 +295,6 @@ def test_tags_of_held_out_artists_stay_out(shared_data: object, out: Path) -> No
     folder = shared_data("hetrec-lastfm-2k")  # type: ignore[operator]
     dataset = _import(folder, out, "hetrec-lastfm", events=folder / "split" / "train.tsv.gz")
     tags = dataset.manifest.counts["tracks.tags"]
-    assert dataset.manifest.rows == {"events": 74_264, "tracks": 17_632}
+    assert dataset.manifest.rows == {"events": 74_264, "tracks": 17_632, "users": 1_892}
     assert (tags.accepted + tags.left_out, tags.rejected) == (186_479, 0)
     assert dataset.tracks()["tags"].list.len().sum() == tags.accepted

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 
 from audotics.data.corpus import build_corpus
+from audotics.retrieval.friends import Friends
 from audotics.retrieval.names import RETRIEVER_NAMES, new_retriever
 from audotics.retrieval.sequence import SequenceEncoder
 from contract.planted import no_users, planted_events, planted_tracks
@@ -34,6 +36,21 @@ class TestIALSContract(RetrieverContract):
 class TestItemKNNContract(RetrieverContract):
     name = "item-knn"
     settings: ClassVar[Settings] = {"n_neighbours": 30}
+
+
+class TestFriendsContract(RetrieverContract):
+    name = "friends"
+
+    def test_who_asks_does_not_matter_only_the_history(self):
+        """Of all retrievers this one alone knows who asks: friends are a listener's, not a history's."""
+        batch = everyone(self.corpus)
+        strangers = replace(batch, user_index=np.full(batch.size, -1, np.int32))
+        assert self.fitted.score(batch).any(axis=1).all()
+        assert not self.fitted.score(strangers).any()
+
+    def test_applies_to_the_planted_service_and_not_to_nothing(self):
+        assert Friends.applies_to(planted_corpus())
+        assert not Friends.applies_to(build_corpus(planted_events(), planted_tracks(), no_users()))
 
 
 class TestUserKNNContract(RetrieverContract):

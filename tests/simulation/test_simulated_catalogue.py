@@ -37,7 +37,7 @@ def test_table_has_the_schema_and_audio_features(table: pl.DataFrame) -> None:
         )
     ]
     assert table["track_id"].n_unique() == 12_000
-    filled = table.drop("embedding")
+    filled = table.drop("embedding", "tagged_by")
     assert filled.null_count().sum_horizontal().item() == 0
 
 

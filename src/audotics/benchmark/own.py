@@ -77,7 +77,8 @@ def _train(job: OwnJob) -> tuple[Recommender, float, str]:
     started = time.perf_counter()
     trained = TrainingPipeline(config).train(dataset)
     seconds = time.perf_counter() - started
-    return trained.recommender, seconds, f"ranker {trained.recommender.ranker.name}"
+    served = next(standing.name for standing in trained.standings if standing.chosen)
+    return trained.recommender, seconds, f"ranker {served}"
 
 
 def _load(stored: StoredVersion) -> tuple[Recommender, float, str, float]:
@@ -90,7 +91,7 @@ def _load(stored: StoredVersion) -> tuple[Recommender, float, str, float]:
     return (
         recommender,
         sum(record.seconds for record in outer),
-        f"version {manifest.version}, ranker {recommender.ranker.name}",
+        f"version {manifest.version}, ranker {manifest.config['ranker']}",
         max((record.peak_memory_mib for record in outer), default=0.0),
     )
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, BoolArray, Candidates, FloatArray, IndexArray, Mode
-from audotics.retrieval.protocol import Retriever, Scores
-from audotics.retrieval.top_k import top_k
+from audotics.recommender.score_rows import Barred, Wanted, rows_of
+from audotics.retrieval.protocol import Retriever
 
 BLOCK_FLOATS = 1 << 24
 """Queries are answered in blocks so that one retriever's scores take at most 64 MB."""
@@ -20,7 +19,7 @@ BLOCK_QUERIES = 512
 """Most queries of a block: the features of their candidates take memory, too."""
 
 CACHED_FLOATS = 1 << 20
-"""Inside a block, scores are spread out and selected from 4 MB at a time, before they leave the cache."""
+"""Inside a block, scores are selected from 4 MB at a time, so that they stay in the cache."""
 
 
 def blocks(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:
@@ -86,8 +85,8 @@ class CandidateGenerator:
     ) -> Candidates:
         """Candidates for one block of queries.
 
-        Memory: batch x n_tracks floats for each retriever whose scores are not sparse, and
-        `CACHED_FLOATS` for each of the others.
+        Memory: batch x n_tracks floats for each retriever whose scores are neither sparse nor the same for
+        everybody.
 
         Args:
             batch: The queries.
@@ -99,21 +98,20 @@ class CandidateGenerator:
         n_tracks = batch.histories.n_tracks
         depth = min(self.per_retriever, n_tracks)
         scored = [retriever.compact_scores(batch) for retriever in self.retrievers]
-        spread = np.empty((len(scored), _rows_cached(batch.size, n_tracks), n_tracks), np.float32)
         parts = []
         for start, stop in _cached_parts(batch.size, n_tracks):
-            forbidden = allowed.part(start, stop).mask(batch.part(start, stop))
-            barred = np.flatnonzero(forbidden)
-            rows = [_rows(scores, start, stop, out) for scores, out in zip(scored, spread, strict=True)]
-            lists = []
-            for scores in rows:
-                scores.put(barred, -np.inf)
-                lists.append(top_k(scores, max(self.per_retriever, k)))
+            mask = allowed.part(start, stop).mask(batch.part(start, stop))
+            barred = Barred.of(mask)
+            rows = [rows_of(scores, start, stop) for scores in scored]
+            lists = [scores.best(max(self.per_retriever, k), barred) for scores in rows]
             given = np.zeros((stop - start, 0), np.int32)
             if also is not None:
-                given = _allowed_only(also[start:stop], forbidden)
+                given = _allowed_only(also[start:stop], mask)
             track_index, ranks = ranked_union(np.stack(lists, axis=1), given, depth)
-            parts.append((track_index, _taken(rows, track_index), ranks))
+            wanted = Wanted(track_index, n_tracks)
+            values = np.stack([scores.at(wanted) for scores in rows], axis=1)
+            np.copyto(values, 0.0, where=wanted.absent[:, None])
+            parts.append((track_index, values, ranks))
         names = tuple(retriever.name for retriever in self.retrievers)
         return _joined(parts, names, depth)
 
@@ -122,14 +120,12 @@ def best_of(retriever: Retriever, batch: QueryBatch, allowed: Allowed, k: int) -
     """One retriever's own best tracks ``[batch, k]`` for any number of queries, padded with -1."""
     n_tracks = batch.histories.n_tracks
     best = np.empty((batch.size, min(k, n_tracks)), np.int32)
-    spread = np.empty((_rows_cached(batch.size, n_tracks), n_tracks), np.float32)
     for first, last in blocks(batch.size, n_tracks):
         block, allowed_here = batch.part(first, last), allowed.part(first, last)
         scores = retriever.compact_scores(block)
         for start, stop in _cached_parts(block.size, n_tracks):
-            rows = _rows(scores, start, stop, spread)
-            rows.put(np.flatnonzero(allowed_here.part(start, stop).mask(block.part(start, stop))), -np.inf)
-            best[first + start : first + stop] = top_k(rows, k)
+            barred = Barred.of(allowed_here.part(start, stop).mask(block.part(start, stop)))
+            best[first + start : first + stop] = rows_of(scores, start, stop).best(k, barred)
     return best
 
 
@@ -175,43 +171,11 @@ def ranked_union(lists: IndexArray, also: IndexArray, depth: int) -> tuple[Index
     return track_index, ranks
 
 
-def _rows_cached(n_queries: int, n_tracks: int) -> int:
-    return max(1, min(n_queries, CACHED_FLOATS // max(1, n_tracks)))
-
-
 def _cached_parts(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:
     """Start and stop of the parts of a block whose scores fit the cache."""
-    step = _rows_cached(n_queries, n_tracks)
+    step = max(1, CACHED_FLOATS // max(1, n_tracks))
     for start in range(0, n_queries, step):
         yield start, min(start + step, n_queries)
-
-
-def _rows(scores: Scores, start: int, stop: int, out: FloatArray) -> FloatArray:
-    """Rows ``start`` to ``stop`` as an array ``[stop - start, n_tracks]`` that may be written to."""
-    rows = out[: stop - start]
-    if sparse.issparse(scores):
-        scores[start:stop].toarray(out=rows)
-    elif scores.flags.writeable:
-        return scores[start:stop]
-    else:
-        rows[:] = scores[start:stop]
-    return rows
-
-
-def _taken(scores: Sequence[FloatArray], track_index: IndexArray) -> FloatArray:
-    """Every retriever's scores of the candidates ``[batch, n_retrievers, width]``, 0 where padded.
-
-    Args:
-        scores: ``[batch, n_tracks]`` of each.
-        track_index: ``[batch, width]``, padded with -1.
-    """
-    absent = track_index == PADDING
-    places = np.where(absent, 0, track_index) + np.arange(len(track_index))[:, None] * scores[0].shape[1]
-    taken = np.empty((len(track_index), len(scores), track_index.shape[1]), np.float32)
-    for number, rows in enumerate(scores):
-        taken[:, number] = rows.take(places)
-    np.copyto(taken, 0.0, where=absent[:, None])
-    return taken
 
 
 def _joined(

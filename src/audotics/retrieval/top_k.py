@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
 
@@ -56,13 +55,34 @@ def _best(scores: FloatArray, k: int) -> IndexArray:
         above, rows = np.concatenate([above, at]), np.concatenate([rows, at // n])
         slots = np.concatenate([slots, slots_there])
         counts = np.bincount(rows, minlength=len(scores))
-    keys = np.full((len(scores), max(int(counts.max(initial=0)), k)), _NONE)
-    keys[rows, slots] = _keys(scores.ravel()[above], above - rows * n)
-    best = _first(keys, k)
+    best = best_of_chosen(scores.ravel()[above], rows, above - rows * n, slots, len(scores), k)
     missed = np.flatnonzero(counts < k)
     if len(missed):
         best[missed] = _first(_keys(scores[missed], np.arange(n)), k)
     return best
+
+
+def best_of_chosen(
+    scores: FloatArray,
+    rows: TimeArray,
+    columns: IndexArray | TimeArray,
+    slots: TimeArray,
+    n_rows: int,
+    k: int,
+) -> IndexArray:
+    """The ``k`` best of some entries of a matrix, as `top_k` gives them of all.
+
+    Args:
+        scores: ``[n]``, the entries; never NaN.
+        rows: ``[n]``, row of each.
+        columns: ``[n]``, column of each.
+        slots: ``[n]``, number of each inside its row, from 0.
+        n_rows: How many rows there are.
+        k: Length of the result; rows with fewer entries end in -1.
+    """
+    keys = np.full((n_rows, max(k, int(slots.max(initial=0)) + 1)), _NONE)
+    keys[rows, slots] = _keys(scores, columns)
+    return _first(keys, k)
 
 
 def _equals_that_complete(
@@ -86,7 +106,7 @@ def _equals_that_complete(
     return few[places] * scores.shape[1] + columns, slots[places, columns]
 
 
-def _keys(scores: FloatArray, columns: npt.NDArray[np.int64]) -> TimeArray:
+def _keys(scores: FloatArray, columns: IndexArray | TimeArray) -> TimeArray:
     """Numbers that ascend as scores descend and, among equals, as columns ascend.
 
     The bits of a float, read as a whole number, are in the order of the floats above 0, and in the reverse

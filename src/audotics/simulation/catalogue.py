@@ -104,6 +104,7 @@ class Catalogue:
             "explicit": self.explicit,
             "genres": _lists(np.array(genres.NAMES), self.genre, self.second_genre),
             "tags": self._tags(rng),
+            "tagged_by": pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, self.n_tracks),
             "embedding": pl.Series([None], dtype=pl.List(pl.Float32)).new_from_index(0, self.n_tracks),
         }
         features = {f"{FEATURE_PREFIX}{name}": values for name, values in self.sound.items()}

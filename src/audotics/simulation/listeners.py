@@ -77,6 +77,7 @@ class Listeners:
                 draw(np.array([0.44, 0.44, 0.02, 0.1]), self.n_users, rng)
             ),
             "signed_up": pl.Series(self.signup_day) * timedelta(days=1) + self.config.started_on.date(),
+            "friends": pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, self.n_users),
         }
         return pl.DataFrame(columns, schema_overrides=USERS)
 
