@@ -125,3 +125,16 @@ def test_top_products_equal_the_full_product() -> None:
     for row, expected in zip(kept, full, strict=True):
         np.testing.assert_allclose(np.sort(row)[-4:], np.sort(expected)[-4:], rtol=1e-5)
     assert np.count_nonzero(kept, axis=1).max() == 4
+
+
+@pytest.mark.parametrize("n", [1, 50, 5000])
+def test_largest_of_rows_are_the_first_of_a_stable_sort(n: int) -> None:
+    rng = np.random.default_rng(4)
+    dense = rng.integers(-30, 31, (9, 4000)) * (rng.random((9, 4000)) < rng.random((9, 1)))
+    matrix = sparse.csr_matrix(dense.astype(np.float32))
+    kept = largest_of_rows(matrix, n)
+    for row in range(9):
+        part = matrix[row]
+        order = np.argsort(-np.abs(part.data), kind="stable")[:n]
+        assert kept[row].indices.tolist() == part.indices[order].tolist()
+        assert kept[row].data.tolist() == part.data[order].tolist()

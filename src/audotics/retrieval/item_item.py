@@ -17,6 +17,7 @@ from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.retrieval.learned import LearnedRetriever, strongest_track
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
+from audotics.retrieval.top_k import guessed_cuts
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
 
 ConfigT = TypeVar("ConfigT", bound=RetrieverConfig)
@@ -131,11 +132,19 @@ def without_diagonal(weights: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def largest_of_rows(weights: sparse.csr_matrix, n: int) -> sparse.csr_matrix:
-    """The same weights with only the ``n`` of largest magnitude in each row."""
-    lengths = np.diff(weights.indptr)
-    rows = np.repeat(np.arange(weights.shape[0]), lengths)
-    order = np.lexsort((-np.abs(weights.data), rows))
-    place = np.arange(weights.nnz) - np.repeat(weights.indptr[:-1], lengths)
+    """The same weights with only the ``n`` of largest magnitude in each row, the largest first."""
+    magnitudes: FloatArray = np.abs(weights.data)
+    lengths = np.diff(weights.indptr).astype(np.int64)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    # Sorting the few that may be kept is cheaper than sorting all.
+    cuts = guessed_cuts(magnitudes, weights.indptr.astype(np.int64), np.full(len(lengths), n))
+    passing = magnitudes >= np.repeat(cuts, lengths)
+    short = np.bincount(rows[passing], minlength=len(lengths)) < np.minimum(n, lengths)
+    passing |= short[rows]
+    candidates = np.flatnonzero(passing)
+    order = candidates[np.lexsort((-magnitudes[candidates], rows[candidates]))]
+    counts = np.bincount(rows[candidates], minlength=len(lengths))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     kept = order[place < n]
     parts = (weights.data[kept], (rows[kept], weights.indices[kept]))
     return sparse.csr_matrix(parts, shape=weights.shape)

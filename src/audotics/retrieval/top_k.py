@@ -9,6 +9,9 @@ from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
 _SAMPLED = 1024
 """About how many scores of each row guess where to cut."""
 
+_SAMPLED_STORED = 128
+"""The same of what is stored of a compressed row."""
+
 _CACHED = 1 << 20
 """Scores worked on at once (4 MB): they are read several times, and memory is slower than the processor."""
 
@@ -60,6 +63,28 @@ def _best(scores: FloatArray, k: int) -> IndexArray:
     if len(missed):
         best[missed] = _first(_keys(scores[missed], np.arange(n)), k)
     return best
+
+
+def guessed_cuts(data: FloatArray, starts: TimeArray, needed: TimeArray) -> FloatArray:
+    """A value of each compressed row that probably a little more than ``needed`` entries exceed, at least 0.
+
+    Guessed from a sample, as in `top_k`; 0 where a row has not many more entries than that.
+
+    Args:
+        data: ``[nnz]``, the entries of all rows.
+        starts: ``[batch + 1]``, where each row starts.
+        needed: ``[batch]``.
+    """
+    lengths = np.diff(starts)
+    cuts = np.zeros(len(lengths), np.float32)
+    long = np.flatnonzero(lengths > np.maximum(3 * needed, 4 * _SAMPLED_STORED))
+    if len(long):
+        places = np.arange(_SAMPLED_STORED) * lengths[long, None] // _SAMPLED_STORED
+        sample = np.sort(data[starts[long, None] + places], axis=1)
+        expected = needed[long] / lengths[long] * _SAMPLED_STORED
+        place = (expected + 3 * np.sqrt(expected) + 3).astype(np.int64)
+        cuts[long] = sample[np.arange(len(long)), np.maximum(_SAMPLED_STORED - place, 0)]
+    return np.maximum(cuts, 0.0)
 
 
 def best_of_chosen(
