@@ -132,7 +132,7 @@ def without_diagonal(weights: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def largest_of_rows(weights: sparse.csr_matrix, n: int) -> sparse.csr_matrix:
-    """The same weights with only the ``n`` of largest magnitude in each row, the largest first."""
+    """The same weights with only the ``n`` of largest magnitude in each row."""
     magnitudes: FloatArray = np.abs(weights.data)
     lengths = np.diff(weights.indptr).astype(np.int64)
     rows = np.repeat(np.arange(len(lengths)), lengths)
