@@ -57,6 +57,21 @@ class Block:
     until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What a listener did with a track after training ended.
+
+    Args:
+        track_id: The track, known to training or not.
+        at: When.
+        event: A kind of ``data.schema.EVENT_KINDS``.
+    """
+
+    track_id: str
+    at: datetime
+    event: str = "play"
+
+
 class GroupStrategy(StrEnum):
     """How the wishes of several listeners become one list."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,10 @@ from audotics.ranking.protocol import Ranker, RankingInputs
 from audotics.recommender.candidates import Allowed, CandidateGenerator
 from audotics.recommender.queries import Wishes
 from audotics.recommender.ranking_features import FeatureAssembler
+from audotics.recommender.reactions import Aversion
+
+_LEAST_SLOPE = 0.25
+"""Where scores hardly tell plays from others, log odds must not stretch without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,21 @@ class Branch:
         scores = self.ranker.score(inputs)
         if self.heads is not None and wishes is not None and wishes.weigh_heads:
             scores = self._weighed(self.heads, inputs, scores, wishes)
+        if wishes is not None and wishes.aversions:
+            scores = self._averse(inputs, scores, wishes.aversions)
         return inputs, scores
+
+    def _averse(
+        self, inputs: RankingInputs, scores: FloatArray, aversions: Sequence[Aversion | None]
+    ) -> FloatArray:
+        """Scores without the log odds that skips take, brought to the scale of each list's scores."""
+        lowered = scores.copy()
+        slope = max(self.level[0], _LEAST_SLOPE)
+        for row, aversion in enumerate(aversions):
+            if aversion is not None:
+                deviation = float(scores[row][inputs.present[row]].std())
+                lowered[row] += aversion.shifts(inputs.track_index[row]) * (deviation / slope)
+        return lowered
 
     @staticmethod
     def _weighed(heads: HeadModel, inputs: RankingInputs, scores: FloatArray, wishes: Wishes) -> FloatArray:

@@ -12,11 +12,12 @@ import numpy as np
 from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.data.vocabulary import Vocabulary
-from audotics.domain import Block, FloatArray, IndexArray, Query
+from audotics.domain import Block, FloatArray, IndexArray, Query, Reaction
 from audotics.errors import BadInputError
 from audotics.ranking.head_weights import SURFACES, surface_weights
 from audotics.ranking.protocol import HEADS
 from audotics.recommender.candidates import Allowed
+from audotics.recommender.reactions import Aversion, Reactions, aversion_of, disliked, laid_over, microseconds
 from audotics.slate.catalogue import SlateCatalogue
 from audotics.slate.config import SlateConfig
 from audotics.slate.exploration import Seeds
@@ -38,6 +39,7 @@ class Wishes:
         surfaces: ``batch`` names of presets of the weights, None where none is asked for.
         familiarity: ``[batch]`` in [0, 1], NaN where the mode decides.
         seeds: ``[batch]``: seeds of what exploration draws.
+        aversions: ``batch`` times what the listener lately skipped, None where nothing.
     """
 
     lengths: IndexArray
@@ -46,6 +48,7 @@ class Wishes:
     surfaces: tuple[str | None, ...]
     familiarity: FloatArray
     seeds: Seeds
+    aversions: tuple[Aversion | None, ...] = ()
 
     @property
     def keep_order(self) -> bool:
@@ -86,6 +89,7 @@ class QueryEncoder:
         histories: ``[n_users, n_tracks]``: what training knows each listener has heard.
         catalogue: What rules know of tracks.
         rules: What holds where a query does not say otherwise.
+        since: What listeners did since training.
     """
 
     def __init__(
@@ -95,12 +99,14 @@ class QueryEncoder:
         histories: Interactions,
         catalogue: SlateCatalogue,
         rules: SlateConfig,
+        since: Reactions | None = None,
     ) -> None:
         self._users = users
         self._tracks = tracks
         self._histories = histories
         self._catalogue = catalogue
         self._rules = rules
+        self._since = since or {}
 
     def batch(self, queries: Sequence[Query]) -> QueryBatch:
         """Who asks, with which history, when and where; unknown ids of a raw history are left out."""
@@ -111,6 +117,8 @@ class QueryEncoder:
         if given:
             others = Interactions.from_histories(list(given.values()), self._histories.n_tracks)
             histories = histories.replaced(list(given), others)
+        if self._since:
+            histories = laid_over(histories, [self._reactions(query) for query in queries], self._tracks)
         return QueryBatch(
             histories=histories,
             user_index=user_index,
@@ -123,10 +131,8 @@ class QueryEncoder:
         """What may appear: by mode, and without what is excluded, blocked or withheld."""
         shared: dict[tuple[object, ...], IndexArray] = {}
         excluded = []
-        now = datetime.now(UTC)
         for query in queries:
-            # Where the time of the request is not known it is the clock's.
-            at = now if query.context.at is None else _zoned(query.context.at)
+            at = _asked_at(query)
             rules = self._rules.changed(query.rules)
             withheld = _NOTHING
             if rules.withholds or not query.allow_explicit:
@@ -157,7 +163,23 @@ class QueryEncoder:
             surfaces=tuple(query.surface for query in queries),
             familiarity=np.array([np.nan if dial is None else dial for dial in dials], dtype=np.float32),
             seeds=seeds,
+            aversions=self._aversions(queries),
         )
+
+    def _reactions(self, query: Query) -> Sequence[Reaction]:
+        """What the listener did since training; a raw history is the whole history."""
+        return () if query.history is not None else self._since.get(query.user_id or "", ())
+
+    def _aversions(self, queries: Sequence[Query]) -> tuple[Aversion | None, ...]:
+        if not self._since:
+            return ()
+        found = tuple(
+            aversion_of(
+                self._since.get(query.user_id or "", ()), self._tracks, self._catalogue, _asked_at(query)
+            )
+            for query in queries
+        )
+        return found if any(found) else ()
 
     def _raw_history(self, query: Query) -> list[int] | None:
         """Track indices that stand for the query's history; None where training's own does."""
@@ -181,7 +203,8 @@ class QueryEncoder:
 
     def _own_exclusions(self, query: Query, at: datetime) -> IndexArray:
         held = [block for block in query.blocked if block.until is None or at < _zoned(block.until)]
-        ids = (*query.exclude, *(block.track_id for block in held if block.track_id is not None))
+        unwanted = disliked(self._since.get(query.user_id or "", ()))
+        ids = (*query.exclude, *unwanted, *(block.track_id for block in held if block.track_id is not None))
         known = self._tracks.indices(ids)
         artists = [block.artist_id for block in held if block.artist_id is not None]
         return np.concatenate([known[known >= 0], *self._catalogue.tracks_by(artists)]).astype(np.int32)
@@ -259,6 +282,11 @@ def _check_block(block: Block) -> None:
         )
 
 
+def _asked_at(query: Query) -> datetime:
+    """Where the time of the request is not known it is the clock's."""
+    return datetime.now(UTC) if query.context.at is None else _zoned(query.context.at)
+
+
 def _market(query: Query) -> str | None:
     return query.context.country if query.market is None else query.market
 
@@ -270,7 +298,7 @@ def _zoned(at: datetime) -> datetime:
 
 def _microseconds(query: Query) -> int:
     at = query.context.at
-    return NO_TIME if at is None else int(_zoned(at).timestamp() * 1_000_000)
+    return NO_TIME if at is None else microseconds(at)
 
 
 def _seed(query: Query, salt: int) -> int:

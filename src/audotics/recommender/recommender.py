@@ -19,6 +19,7 @@ from audotics.recommender.candidates import Allowed, blocks
 from audotics.recommender.filling import Answers, depth_needed, filled
 from audotics.recommender.groups import GroupOpinion, merged_history, shared_candidates, standardised
 from audotics.recommender.queries import QueryEncoder, Wishes, check_queries
+from audotics.recommender.reactions import Reactions
 from audotics.recommender.reasons import DRAWN, Explainer
 from audotics.recommender.track_vectors import track_vectors
 from audotics.retrieval.protocol import Retriever
@@ -79,8 +80,12 @@ class Recommender:
         other.rules = rules
         return other
 
-    def recommend(self, queries: Sequence[Query]) -> list[Slate]:
+    def recommend(self, queries: Sequence[Query], since: Reactions | None = None) -> list[Slate]:
         """Answer each query with its best ``k`` tracks and a reason for each.
+
+        Args:
+            queries: Who asks for what.
+            since: What the listeners did since training.
 
         Raises:
             BadInputError: A query cannot be answered, see `check_queries`.
@@ -91,13 +96,14 @@ class Recommender:
         for start, stop in blocks(len(alone), len(self.tracks)):
             places = alone[start:stop]
             asked = [queries[place] for place in places]
-            batch, allowed = self.encode(asked)
-            answers = self.answer(batch, allowed, max(query.k for query in asked), self.wishes(asked))
+            batch, allowed = self.encode(asked, since)
+            longest = max(query.k for query in asked)
+            answers = self.answer(batch, allowed, longest, self.wishes(asked, since))
             reasons = self._explainer.phrases(batch, answers.track_index, answers.source)
             slates |= zip(places, self._slates(asked, answers, reasons), strict=True)
         for place, query in enumerate(queries):
             if query.group:
-                slates[place] = self._together(query)
+                slates[place] = self._together(query, since)
         return [slates[place] for place in range(len(queries))]
 
     def recommend_indices(self, batch: QueryBatch, allowed: Allowed, k: int) -> IndexArray:
@@ -121,22 +127,23 @@ class Recommender:
         lists = scored.track_index, scored.scores, scored.source
         return filled(self.catalogue, lists, batch.histories, k, wishes)
 
-    def encode(self, queries: Sequence[Query]) -> tuple[QueryBatch, Allowed]:
+    def encode(self, queries: Sequence[Query], since: Reactions | None = None) -> tuple[QueryBatch, Allowed]:
         """Queries in index space; unknown ids of a raw history are left out.
 
         Raises:
             BadInputError: A query cannot be answered, see `check_queries`.
         """
         check_queries(queries)
-        return self._encoder.batch(queries), self._encoder.allowed(queries)
+        encoder = self._encoder(since)
+        return encoder.batch(queries), encoder.allowed(queries)
 
-    def wishes(self, queries: Sequence[Query]) -> Wishes:
+    def wishes(self, queries: Sequence[Query], since: Reactions | None = None) -> Wishes:
         """What queries ask of ranking and rules, in the order of `encode`.
 
         Raises:
             BadInputError: A rule that a query sets is unknown or out of bounds.
         """
-        return self._encoder.wishes(queries)
+        return self._encoder(since).wishes(queries)
 
     def statistics(self, batch: QueryBatch, allowed: Allowed, answers: Answers) -> SlateStatistics:
         """What the slates of one block look like and how often each rule acted.
@@ -178,12 +185,12 @@ class Recommender:
                 propensities=answers.propensities[row, shown],
             )
 
-    def _together(self, query: Query) -> Slate:
+    def _together(self, query: Query, since: Reactions | None) -> Slate:
         """The slate of a group: everybody's scores over the union of everybody's candidates."""
         members = [replace(query, user_id=user_id, group=()) for user_id in query.group]
-        batch, allowed = self.encode(members)
+        batch, allowed = self.encode(members, since)
         wishes = self.wishes([query])
-        opinion = self._opinion(batch, allowed, depth_needed(query.k, wishes), self.wishes(members))
+        opinion = self._opinion(batch, allowed, depth_needed(query.k, wishes), self.wishes(members, since))
         lists = (
             opinion.track_index[None],
             opinion.combined(query.strategy)[None],
@@ -215,6 +222,5 @@ class Recommender:
         source = np.take_along_axis(scored.source, slots, axis=1)
         return GroupOpinion(tracks, standardised(np.take_along_axis(scored.scores, slots, axis=1)), source)
 
-    @property
-    def _encoder(self) -> QueryEncoder:
-        return QueryEncoder(self.users, self.tracks, self.histories, self.catalogue, self.rules)
+    def _encoder(self, since: Reactions | None) -> QueryEncoder:
+        return QueryEncoder(self.users, self.tracks, self.histories, self.catalogue, self.rules, since)
