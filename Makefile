@@ -1,6 +1,7 @@
 # Everything works from a fresh clone: what a target needs, it makes first.
 #   make demo      install, then data -> train -> evaluate -> recommend
-#   make test      install what tests need, run them (test-all: the slow ones too)
+#   make test      install what tests need (as root also the servers, see scripts/install-services), run them
+#                  (test-all: the slow ones too)
 #   make check     lint, format, types, import rules
 #   make docs      bring the generated pages up to date
 # PYTHON=/path/to/python chooses the interpreter (3.11, 3.12 or 3.13) for a new .venv.
@@ -19,10 +20,10 @@ TEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numpr
 demo: $(VENV)/installed
 	$(BIN)/audotics demo
 
-test: $(VENV)/installed-for-development
+test: $(VENV)/installed-for-development $(VENV)/services
 	$(TEST)
 
-test-all: $(VENV)/installed-for-development
+test-all: $(VENV)/installed-for-development $(VENV)/services
 	$(TEST) -m "slow or not slow"
 
 check: $(VENV)/installed-for-development
@@ -48,3 +49,7 @@ $(VENV)/installed: $(REQUIREMENTS) | $(BIN)/python
 $(VENV)/installed-for-development: $(REQUIREMENTS) | $(BIN)/python
 	$(INSTALL) --editable '.[dev]'
 	touch $@ $(VENV)/installed
+
+$(VENV)/services: scripts/install-services | $(BIN)/python
+	scripts/install-services
+	touch $@

@@ -222,6 +222,7 @@ class PostgreSQLServer(Server):
             "unix_socket_directories": self.folder,
             "fsync": "on",
             "synchronous_commit": "on",
+            "recovery_init_sync_method": "syncfs",  # file by file takes seconds after a crash
             "shared_buffers": "16MB",
             "max_connections": 50,
         }
