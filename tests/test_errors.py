@@ -9,7 +9,11 @@ from audotics.errors import (
     DamagedError,
     MissingExtraError,
     NotFittedError,
+    OpenCircuitError,
+    OverloadedError,
     RefusedError,
+    StorageFullError,
+    UnavailableError,
 )
 
 
@@ -58,6 +62,10 @@ def test_messages_say_where_what_and_what_to_do(where: str, remedy: str, text: s
         (NotFittedError("x"), 2),
         (DamagedError("x"), 3),
         (RefusedError("x"), 3),
+        (UnavailableError("x"), 3),
+        (OpenCircuitError("x"), 3),
+        (OverloadedError("x"), 3),
+        (StorageFullError("x"), 3),
     ],
 )
 def test_every_error_is_one_of_ours_with_its_exit_code(error: AudoticsError, code: int) -> None:
@@ -68,6 +76,13 @@ def test_every_error_is_one_of_ours_with_its_exit_code(error: AudoticsError, cod
 def test_what_is_damaged_is_not_what_the_caller_gave() -> None:
     assert not issubclass(DamagedError, BadInputError)
     assert not issubclass(RefusedError, BadInputError)
+
+
+def test_a_full_store_is_an_unavailable_one_that_says_when_to_try_again() -> None:
+    assert issubclass(StorageFullError, UnavailableError)
+    assert UnavailableError("x").retry_after_s == 1.0
+    error = StorageFullError("no room", where="disk", remedy="Make some", retry_after_s=30)
+    assert (error.retry_after_s, str(error)) == (30, "disk: no room. Make some")
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:

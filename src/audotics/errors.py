@@ -5,7 +5,11 @@
     │   ├── MissingExtraError      an optional dependency is not installed
     │   └── NotFittedError         a component was used before `fit`
     ├── DamagedError               a stored file is not what its manifest says   exit code 3
-    └── RefusedError               a gate or a check said no                     exit code 3
+    ├── RefusedError               a gate or a check said no                     exit code 3
+    └── UnavailableError           a store or a server does not answer now       exit code 3
+        ├── OpenCircuitError       it failed again and again, and is left alone
+        ├── OverloadedError        as much is under way as may be
+        └── StorageFullError       there is no room to store anything
 
 Every message says what is wrong, where, and what to do about it. Anything else that
 reaches the command line is a bug (exit code 1).
@@ -92,3 +96,32 @@ class RefusedError(AudoticsError):
     """A gate or a check said no; nothing was changed."""
 
     exit_code = 3
+
+
+class UnavailableError(AudoticsError):
+    """A server, a store or a place to work is not to be had now; nothing was acknowledged, try again later.
+
+    Args:
+        what: What is wrong, one sentence without a full stop.
+        where: The store or server concerned.
+        remedy: What the caller can do about it.
+        retry_after_s: When trying again may help.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "", retry_after_s: float = 1.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(what, where=where, remedy=remedy)
+
+
+class OpenCircuitError(UnavailableError):
+    """A dependency failed again and again, so it is not even asked for a while."""
+
+
+class OverloadedError(UnavailableError):
+    """As much work is under way as is allowed."""
+
+
+class StorageFullError(UnavailableError):
+    """There is no room to store anything; what was stored before is intact."""
