@@ -7,8 +7,9 @@ the environment wins. Options on the command line win over both.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,6 +30,43 @@ class Settings(BaseSettings):
     )
 
     models: Path = Field(default=Path("models"), description="Folder of trained versions and their aliases.")
+    host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port of the server; 0 takes a free one.")
+    workers: int = Field(default=1, ge=1, le=256, description="Server processes that share the port.")
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///audotics.db"),
+        description="Event log: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME.",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Second level of the cache: redis://HOST:PORT/0 or unix:///SOCKET; none without.",
+    )
+    deadline_ms: float = Field(default=100.0, gt=0, description="Time that a recommendation may take.")
+    in_flight: int = Field(
+        default=4,
+        ge=1,
+        description="Uncached answers that a worker computes or has waiting; beyond, it steps down.",
+    )
+    cache_ttl_s: float = Field(default=86_400.0, gt=0, description="Life of a cached answer.")
+    cache_mb: int = Field(default=64, ge=1, description="Memory of a worker's own cache.")
+    warm_listeners: int = Field(
+        default=0, ge=0, description="Most active listeners answered ahead after a model change."
+    )
+    rules: Path | None = Field(
+        default=None, description="TOML with the rules of every slate (docs/slate.md)."
+    )
+    keys: Path | None = Field(
+        default=None,
+        description="File of API keys (`audotics keys`); without one reading and writing are open.",
+    )
+    rate_limit: float = Field(
+        default=0.0, ge=0, description="Requests per second of one key; 0 sets no limit."
+    )
+    cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call the API.")
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Longest request body.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What the server logs."
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -24,6 +24,7 @@ COMMAND_MODULES = (
     "evaluate",
     "benchmark",
     "recommend",
+    "serve",
     "models",
     "doctor",
 )

@@ -125,7 +125,8 @@ def aversion_of(
     """What the latest skips and dislikes of one listener say; None where there are none.
 
     The shift of an artist is the log of the chance to be played through,
-    ``(plays + 1.4) / (plays + skips + 2)``, against that of an artist of whom nothing is known. Plays and skips fade with `HALF_LIFE_DAYS`.
+    ``(plays + 1.4) / (plays + skips + 2)``, against that of an artist of whom nothing is known. Plays
+    and skips fade with `HALF_LIFE_DAYS`.
     Plays alone raise nothing here: history and ranker speak for them.
     """
     if all(one.event in POSITIVE_EVENTS for one in reactions):

@@ -1,0 +1,129 @@
+"""The version that serves: follows its alias, loads beside, swaps between two requests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audotics.domain import Context, Query
+from audotics.errors import AudoticsError, DamagedError
+from audotics.registry import Registry
+from audotics.serving.served import Served
+from audotics.slate.config import SlateConfig
+
+POLL_S = 0.5
+RETRY_S = 30.0
+"""A version that could not be loaded is tried again after so long: its files may have been incomplete."""
+
+_log = logging.getLogger("audotics.serving")
+
+
+class ModelFollower:
+    """Holds the version that an alias names, and changes it without a pause.
+
+    Args:
+        models_dir: Folder of versions.
+        alias: Whose version serves.
+        rules: Rules of every slate.
+        on_swap: Called with a version that has just begun to serve.
+
+    Attributes:
+        current: Read it once for each request: answers then never mix two versions.
+        trouble: Why the version that the alias names does not serve; empty where it does.
+    """
+
+    def __init__(
+        self,
+        models_dir: Path,
+        alias: str,
+        rules: SlateConfig,
+        on_swap: Callable[[Served], None] = lambda _: None,
+    ) -> None:
+        self._models_dir = models_dir
+        self._alias = alias
+        self._rules = rules
+        self._on_swap = on_swap
+        self._registry = Registry(models_dir)
+        self._stopped = threading.Event()
+        self._refused: dict[str, float] = {}
+        self.trouble = ""
+        self.current = self._first()
+        self._thread = threading.Thread(target=self._follow, name="model-follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; the current version stays usable."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def check(self) -> bool:
+        """Look at the alias once and swap if it names another version that loads; whether it swapped."""
+        try:
+            wanted = self._registry.resolve(self._alias)
+        except AudoticsError as error:
+            self.trouble = str(error)
+            return False
+        if wanted == self.current.version:
+            self.trouble = ""
+            return False
+        if time.monotonic() < self._refused.get(wanted, 0.0):
+            return False
+        try:
+            fresh = self._load(wanted)
+        except Exception as error:
+            # Whatever is wrong with the new version, the old one goes on.
+            self._refused[wanted] = time.monotonic() + RETRY_S
+            self.trouble = f"version {wanted} does not load: {error}"
+            _log.error("%s; %s goes on", self.trouble, self.current.version)
+            return False
+        self.current, self.trouble = fresh, ""
+        _log.info("version %s serves", fresh.version)
+        self._on_swap(fresh)
+        return True
+
+    def _first(self) -> Served:
+        """The alias' version, or else the newest one that loads: a server with an old model beats none.
+
+        Raises:
+            AudoticsError: No version loads.
+        """
+        wanted = self._registry.resolve(self._alias)
+        try:
+            return self._load(wanted)
+        except DamagedError as damage:
+            for version in reversed(self._registry.versions()):
+                if version != wanted:
+                    try:
+                        served = self._load(version)
+                    except AudoticsError:
+                        continue
+                    self.trouble = f"version {wanted} does not load: {damage}"
+                    self._refused[wanted] = time.monotonic() + RETRY_S
+                    _log.error("%s; %s serves instead", self.trouble, version)
+                    return served
+            raise
+
+    def _load(self, version: str) -> Served:
+        served = Served.load(self._models_dir, version, self._rules)
+        # The first answer makes what is made once; it also shows that the version can answer at all.
+        known = served.recommender.users.ids[:1]
+        at = datetime.now(UTC)
+        queries = [Query(user_id=user_id, context=Context(at=at)) for user_id in (*known, None)]
+        served.recommender.recommend(queries)
+        served.popular_overall(queries[-1], {})
+        return served
+
+    def _follow(self) -> None:
+        while not self._stopped.wait(POLL_S):
+            try:
+                self.check()
+            except Exception:
+                _log.exception("following %s failed", self._alias)

@@ -1,0 +1,175 @@
+"""Events on their way in: checked one by one, made durable together, taken into the profiles."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from audotics.data.schema import CONTEXT_PREFIX
+from audotics.errors import BadInputError
+from audotics.journal.committer import GroupCommitter
+from audotics.journal.events import JournalEvent, Recorded
+from audotics.serving.metrics import Metrics
+from audotics.serving.profiles import Profiles, bounded_time
+from audotics.serving.schemas import MAX_EVENTS, EventIn
+
+_ONE = TypeAdapter(EventIn)
+_MANY = TypeAdapter(tuple[EventIn, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of the events of a request.
+
+    Args:
+        accepted: Durable now.
+        duplicates: Durable before.
+        errors: The others: place in the request, field and reason.
+    """
+
+    accepted: int
+    duplicates: int
+    errors: tuple[dict[str, Any], ...]
+
+    def json(self) -> bytes:
+        """See `EventsAnswer`."""
+        return orjson.dumps(
+            {
+                "accepted": self.accepted,
+                "duplicates": self.duplicates,
+                "rejected": len(self.errors),
+                "errors": self.errors,
+            }
+        )
+
+
+class Ingestion:
+    """Takes events in.
+
+    Args:
+        committer: Makes them durable.
+        profiles: Learn of them at once.
+        metrics: Counts them.
+    """
+
+    def __init__(self, committer: GroupCommitter, profiles: Profiles, metrics: Metrics) -> None:
+        self._committer = committer
+        self._profiles = profiles
+        self._metrics = metrics
+
+    async def take(self, raw: bytes) -> Taken:
+        """Make the events of a request body durable; those that are not valid are told by their place.
+
+        Raises:
+            BadInputError: The body is no event, no list of events, or too long a list.
+            UnavailableError: The journal cannot take them now; none of them counts.
+        """
+        rows, errors = _parsed(raw)
+        now = datetime.now(UTC)
+        events: list[JournalEvent] = []
+        for index, row in rows:
+            at = bounded_time(row.timestamp or now, now)
+            if at is None:
+                errors.append(
+                    {"index": index, "field": "timestamp", "reason": "in the future or before 1990"}
+                )
+            else:
+                events.append(_journal_event(row, at))
+        errors.sort(key=lambda error: int(error["index"]))
+        duplicates = 0
+        if events:
+            receipts = await asyncio.wrap_future(self._committer.submit(events))
+            received = time.time_ns() // 1000
+            fresh = [
+                Recorded(receipt.seq, event, received)
+                for receipt, event in zip(receipts, events, strict=True)
+                if not receipt.duplicate
+            ]
+            self._profiles.take(fresh)
+            duplicates = len(events) - len(fresh)
+        taken = Taken(len(events) - duplicates, duplicates, tuple(errors))
+        self._metrics.events("accepted", taken.accepted)
+        self._metrics.events("duplicate", duplicates)
+        self._metrics.events("rejected", len(errors))
+        return taken
+
+
+def _parsed(raw: bytes) -> tuple[list[tuple[int, EventIn]], list[dict[str, Any]]]:
+    """Valid events with their places, and what is wrong with the others."""
+    start = raw.lstrip()[:1]
+    try:
+        if start == b"{":
+            wrapped = _wrapped(raw)
+            if wrapped is None:
+                return [(0, _ONE.validate_json(raw))], []
+            raw = wrapped
+        many = _MANY.validate_json(raw)
+    except ValidationError as error:
+        if start not in {b"{", b"["} or error.errors()[0]["type"] == "json_invalid":
+            raise BadInputError(
+                "the body is not JSON", where="body", remedy="Send an event or a list of events"
+            ) from error
+        return _row_by_row(raw)
+    if len(many) > MAX_EVENTS:
+        raise _too_many(len(many))
+    return list(enumerate(many)), []
+
+
+def _wrapped(raw: bytes) -> bytes | None:
+    """The list inside ``{"events": [...]}``; None where the body is an event itself."""
+    if b'"events"' not in raw:
+        return None
+    try:
+        document = json.loads(raw)
+    except ValueError:
+        return None
+    events = document.get("events")
+    return orjson.dumps(events) if isinstance(events, list) and len(document) == 1 else None
+
+
+def _row_by_row(raw: bytes) -> tuple[list[tuple[int, EventIn]], list[dict[str, Any]]]:
+    """The slow way, for requests in which something is wrong."""
+    document = json.loads(raw)
+    rows: Sequence[Any] = document if isinstance(document, list) else [document]
+    if len(rows) > MAX_EVENTS:
+        raise _too_many(len(rows))
+    valid: list[tuple[int, EventIn]] = []
+    errors: list[dict[str, Any]] = []
+    for index, row in enumerate(rows):
+        try:
+            valid.append((index, _ONE.validate_python(row)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            errors.append({"index": index, "field": field, "reason": first["msg"]})
+    return valid, errors
+
+
+def _too_many(n: int) -> BadInputError:
+    return BadInputError(f"{n} events in one request", where="body", remedy=f"Send at most {MAX_EVENTS}")
+
+
+def _journal_event(row: EventIn, at: datetime) -> JournalEvent:
+    extra = row.model_extra
+    return JournalEvent(
+        event_id=row.event_id or secrets.token_hex(16),
+        user_id=row.user_id,
+        track_id=row.track_id,
+        at_us=int(at.timestamp() * 1_000_000),
+        event=row.event,
+        ms_played=row.ms_played,
+        session_id=row.session_id,
+        device=row.device,
+        country=row.country,
+        context={name.removeprefix(CONTEXT_PREFIX): value for name, value in extra.items()} if extra else {},
+        request_id=row.request_id,
+    )

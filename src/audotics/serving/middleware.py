@@ -1,0 +1,109 @@
+"""What every request passes: a name, a size limit, access, a clock. Plain ASGI: it is on every path."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from audotics.serving.access import Access
+from audotics.serving.problems import problem
+
+if TYPE_CHECKING:
+    from audotics.serving.service import Service
+
+_NAME = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_log = logging.getLogger("audotics.access")
+
+
+class _TooLongError(Exception):
+    """The body goes on beyond the limit."""
+
+
+class RequestFrame:
+    """Wraps the application.
+
+    Args:
+        app: What answers.
+        access: Who may do what.
+        max_body_bytes: Longest request body; a longer one is refused before it is read.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, max_body_bytes: int) -> None:
+        self._app = app
+        self._access = access
+        self._most = max_body_bytes
+        self.service: Service | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given if _NAME.fullmatch(given) else secrets.token_hex(12).encode()
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        status = 500
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            refusal = self._access.refusal(scope["method"], scope["path"], headers)
+            if refusal is None and self._announced(headers) > self._most:
+                refusal = problem(413, f"the body is longer than {self._most:,} bytes")
+            if refusal is not None:
+                await refusal(scope, receive, named)
+                return
+            try:
+                await self._app(scope, self._limited(receive), named)
+            except _TooLongError:
+                await problem(413, f"the body is longer than {self._most:,} bytes")(scope, receive, named)
+        finally:
+            self._told(scope, status, time.perf_counter() - started, request_id)
+
+    @staticmethod
+    def _announced(headers: dict[bytes, bytes]) -> int:
+        length = headers.get(b"content-length", b"0")
+        return int(length) if length.isdigit() and len(length) < 19 else 0
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Bodies without a length are counted while they come in."""
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._most:
+                raise _TooLongError
+            return message
+
+        return counted
+
+    def _told(self, scope: Scope, status: int, seconds: float, request_id: bytes) -> None:
+        """Count the request, by the route's pattern: paths hold ids."""
+        route = getattr(scope.get("route"), "path", "none")
+        if self.service is not None:
+            self.service.metrics.requested(route, scope["method"], status, seconds)
+        if _log.isEnabledFor(logging.DEBUG) or status >= 500:
+            level = logging.ERROR if status >= 500 else logging.DEBUG
+            _log.log(
+                level,
+                "%s %s %d %.1f ms %s",
+                scope["method"],
+                route,
+                status,
+                seconds * 1e3,
+                request_id.decode(),
+            )

@@ -1,0 +1,57 @@
+"""What the routes share: the service of the request, answers as bytes, problems in the OpenAPI page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Request, Response
+from fastapi import Path as PathParameter
+
+from audotics.serving.encoding import Answer
+from audotics.serving.schemas import Id
+from audotics.serving.service import Service
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceOf: TypeAlias = Annotated[Service, Depends(_service)]
+UserId: TypeAlias = Annotated[Id, PathParameter(alias="user_id", description="The listener.")]
+TrackId: TypeAlias = Annotated[Id, PathParameter(alias="track_id", description="The track.")]
+
+PROBLEM: dict[str, Any] = {
+    "description": "What is wrong, as a problem document (RFC 9457)",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For `responses=` of a route; every route may refuse a request that is not valid."""
+    return dict.fromkeys((400, 401, 403, 413, 422, 429, *statuses), PROBLEM)
+
+
+def json_response(payload: bytes) -> Response:
+    """Finished bytes: encoding a dictionary in the framework costs several times the rest of the request."""
+    return Response(payload, media_type="application/json")
+
+
+def shown(service: Service, answer: Answer) -> Response:
+    """The answer, which is logged as shown."""
+    service.exposures.record(answer.exposure(datetime.now(UTC)))
+    return json_response(answer.json())

@@ -1,0 +1,105 @@
+"""Recommendations for listeners, histories, artists and groups; similar tracks and radio."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Response
+from fastapi import Query as QueryParameter
+
+from audotics.domain import Block, Context, Mode, Query
+from audotics.serving.routes.common import ServiceOf, TrackId, UserId, problems, shown
+from audotics.serving.schemas import MAX_K, Id, RecommendationsAnswer, RecommendationsIn, Short
+
+router = APIRouter(tags=["recommendations"])
+
+K = Annotated[int, QueryParameter(ge=1, le=MAX_K, description="How many tracks.")]
+Explain = Annotated[bool, QueryParameter(description="Whether each track says why.")]
+RADIO_RULES = {"artist_cap": 3, "order": "flow"}
+
+
+@router.get(
+    "/v1/users/{user_id}/recommendations",
+    response_model=RecommendationsAnswer,
+    responses=problems(),
+    summary="Recommend tracks to a listener",
+)
+async def for_listener(
+    service: ServiceOf,
+    user_id: UserId,
+    k: K = 10,
+    mode: Annotated[Mode, QueryParameter(description="Whether heard tracks may appear.")] = Mode.DISCOVER,
+    device: Annotated[Short | None, QueryParameter()] = None,
+    country: Annotated[Short | None, QueryParameter()] = None,
+    exclude: Annotated[tuple[Id, ...], QueryParameter(description="Tracks to leave out.")] = (),
+    explain: Explain = True,
+) -> Response:
+    """Listeners that training never saw are welcome: their events since, country and hour speak for them."""
+    context = Context(device=device, country=country)
+    query = Query(user_id=user_id, k=k, mode=mode, exclude=exclude, context=context)
+    return shown(service, await service.answering.answer(query, explain=explain))
+
+
+@router.post(
+    "/v1/recommendations",
+    response_model=RecommendationsAnswer,
+    responses=problems(),
+    summary="Recommend tracks for a listener, a history, favourite artists or a group",
+)
+async def for_anybody(service: ServiceOf, wish: RecommendationsIn) -> Response:
+    """One listener, an anonymous history (oldest first), favourite artists, or 2 to 50 listeners together."""
+    query = Query(
+        user_id=wish.user_id,
+        history=wish.history,
+        k=wish.k,
+        mode=wish.mode,
+        exclude=wish.exclude,
+        context=Context(device=wish.device, country=wish.country),
+        artists=wish.artists,
+        group=wish.group,
+        strategy=wish.strategy,
+        weights=wish.weights,
+        surface=wish.surface,
+        familiarity=wish.familiarity,
+        blocked=tuple(Block(one.track_id, one.artist_id, one.until) for one in wish.blocked),
+        market=wish.market,
+        allow_explicit=wish.allow_explicit,
+        rules=wish.rules,
+    )
+    return shown(service, await service.answering.answer(query, explain=wish.explain))
+
+
+@router.get(
+    "/v1/tracks/{track_id}/similar",
+    response_model=RecommendationsAnswer,
+    responses=problems(404),
+    summary="Tracks like this one",
+)
+async def similar(service: ServiceOf, track_id: TrackId, k: K = 10, explain: Explain = True) -> Response:
+    """What somebody gets who has heard this one track and nothing else."""
+    _known(service, track_id)
+    return shown(service, await service.answering.answer(Query(history=(track_id,), k=k), explain=explain))
+
+
+@router.get(
+    "/v1/tracks/{track_id}/radio",
+    response_model=RecommendationsAnswer,
+    responses=problems(404),
+    summary="A radio that starts from this track",
+)
+async def radio(
+    service: ServiceOf,
+    track_id: TrackId,
+    k: K = 25,
+    user_id: Annotated[Id | None, QueryParameter(description="Whose dislikes are kept out.")] = None,
+    explain: Explain = True,
+) -> Response:
+    """Similar tracks in an order that flows (tempo, energy and key where known), few of each artist."""
+    _known(service, track_id)
+    query = Query(user_id=user_id, history=(track_id,), k=k, rules=RADIO_RULES)
+    return shown(service, await service.answering.answer(query, explain=explain))
+
+
+def _known(service: ServiceOf, track_id: str) -> None:
+    if track_id not in service.models.current.recommender.tracks:
+        raise HTTPException(404, f"track {track_id!r} is not in the model")

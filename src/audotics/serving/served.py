@@ -1,0 +1,131 @@
+"""One version as a server holds it: its recommender, and what answers when the recommender cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from audotics.domain import PADDING, FloatArray, IndexArray, Query, Slate
+from audotics.recommender import bundle
+from audotics.recommender.reactions import Reactions
+from audotics.recommender.recommender import Recommender
+from audotics.recommender.votes import by_votes
+from audotics.registry import Registry
+from audotics.slate.config import SlateConfig
+
+N_PER_COUNTRY = 1000
+"""Popular tracks kept ready for each country."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version that answers.
+
+    Args:
+        recommender: Candidates, ranking and slates.
+        version: Its id.
+        trained_until: Events after this are not in its histories.
+        popular: ``[n]`` indices of tracks, the most played first.
+        popular_in: The same by country, for the countries that training told apart.
+    """
+
+    recommender: Recommender
+    version: str
+    trained_until: datetime
+    popular: IndexArray
+    popular_in: dict[str, IndexArray]
+
+    @classmethod
+    def load(cls, models_dir: Path, reference: str, rules: SlateConfig) -> Served:
+        """Verify every checksum of a version, then load it.
+
+        Raises:
+            BadInputError: There is no such version.
+            DamagedError: The version is not as it was published.
+        """
+        registry = Registry(models_dir)
+        manifest = registry.verify(reference)
+        folder = registry.folder(manifest.version)
+        recommender = bundle.load(folder, manifest.version).with_rules(rules)
+        ids = json.loads((folder / "fallback" / "popular.json").read_text(encoding="utf-8"))
+        until = manifest.dataset.ends_at or manifest.created_at
+        return cls(
+            recommender,
+            manifest.version,
+            until,
+            recommender.tracks.indices(ids),
+            _popular_by_country(recommender),
+        )
+
+    def by_votes(self, query: Query, since: Reactions) -> Slate | None:
+        """What the retrievers say without the ranker."""
+        (slate,) = by_votes(self.recommender).recommend([query], since)
+        return slate if slate.track_ids else None
+
+    def favourites(self, query: Query, since: Reactions) -> Slate | None:
+        """The listener's own most played tracks, then popular ones by the same artists; None for strangers.
+
+        In discover mode only the latter, which they have not heard.
+        """
+        recommender = self.recommender
+        user = recommender.users.index(query.user_id)
+        if user == PADDING:
+            return None
+        history = recommender.histories.rows(np.array([user]))
+        own = history.track_index[np.lexsort((-history.last_at, -history.plays))]
+        artists = recommender.catalogue.artist[own]
+        by_them = self.popular[np.isin(recommender.catalogue.artist[self.popular], artists[artists >= 0])]
+        fresh = by_them[~np.isin(by_them, own)]
+        tracks = fresh if query.mode == "discover" else np.concatenate([own, fresh])
+        reasons = np.where(np.isin(tracks, own), "you have played this", "more from artists you play")
+        slate = self._slate(query, since, tracks, reasons.tolist(), "favourites")
+        return slate if slate.track_ids else None
+
+    def popular_here(self, query: Query, since: Reactions) -> Slate | None:
+        """What is played most in the country of the request; None where it has no list."""
+        tracks = self.popular_in.get(query.context.country or "")
+        if tracks is None:
+            return None
+        return self._slate(query, since, tracks, ["popular in your country"] * len(tracks), "popularity")
+
+    def popular_overall(self, query: Query, since: Reactions) -> Slate:
+        """What is played most; needs nothing but memory."""
+        return self._slate(
+            query, since, self.popular, ["popular with many listeners"] * len(self.popular), "popularity"
+        )
+
+    def _slate(
+        self, query: Query, since: Reactions, tracks: IndexArray, reasons: Sequence[str], source: str
+    ) -> Slate:
+        """The first ``k`` tracks that may appear: what is blocked stays out of these lists, too."""
+        ids = self.recommender.tracks.ids
+        (unwanted,) = self.recommender.allowed([query], since).excluded
+        kept = np.flatnonzero(~np.isin(tracks, unwanted))[: query.k].tolist()
+        # Scores of a list that nobody scored: they only keep its order.
+        scores: FloatArray = np.linspace(1.0, 0.0, len(kept), endpoint=False, dtype=np.float32)
+        return Slate(
+            user_id=query.user_id,
+            track_ids=tuple(ids[tracks[place]] for place in kept),
+            scores=scores,
+            sources=(source,) * len(kept),
+            reasons=tuple(reasons[place] for place in kept),
+            propensities=np.ones(len(kept), np.float32),
+        )
+
+
+def _popular_by_country(recommender: Recommender) -> dict[str, IndexArray]:
+    for retriever in recommender.retrievers:
+        if retriever.name == "popularity":
+            arrays = retriever.arrays()
+            shares = arrays["by_country"]
+            n = min(N_PER_COUNTRY, shares.shape[1])
+            return {
+                str(country): np.argsort(-shares[row], kind="stable")[:n].astype(np.int32)
+                for row, country in enumerate(arrays["countries"].tolist())
+            }
+    return {}

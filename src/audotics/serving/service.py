@@ -1,0 +1,138 @@
+"""Everything that one server process holds, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+
+from audotics.domain import Query
+from audotics.errors import UnavailableError
+from audotics.journal.committer import GroupCommitter
+from audotics.journal.engine import open_engine
+from audotics.journal.events import EventJournal
+from audotics.journal.exposures import ExposureLog
+from audotics.registry.names import CHAMPION
+from audotics.resilience import BreakerState
+from audotics.serving.answering import Answering
+from audotics.serving.cache import CacheManager
+from audotics.serving.following import ModelFollower
+from audotics.serving.ingestion import Ingestion
+from audotics.serving.metrics import Metrics
+from audotics.serving.profiles import Profiles
+from audotics.serving.served import Served
+from audotics.settings import Settings
+from audotics.slate import SlateConfig, read_rules
+
+FOLLOW_S = 0.02
+"""How often the journal is asked for what other processes accepted: their events count here after that."""
+
+_log = logging.getLogger("audotics.serving")
+
+
+class Service:
+    """The parts of a server, wired from the settings.
+
+    Args:
+        settings: Deployment settings.
+        alias: Whose version serves.
+
+    Raises:
+        BadInputError: A setting cannot be used, or there is no model yet.
+        DamagedError: No version is as it was published.
+    """
+
+    def __init__(self, settings: Settings, alias: str = CHAMPION) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        rules = read_rules(settings.rules) if settings.rules is not None else SlateConfig()
+        engine = open_engine(settings.database_url.get_secret_value())
+        self.journal = EventJournal(engine)
+        self.committer = GroupCommitter(self.journal)
+        self.exposures = ExposureLog(engine)
+        self.profiles = Profiles(self.journal)
+        redis_url = settings.redis_url
+        self.cache = CacheManager(
+            ttl_s=settings.cache_ttl_s,
+            max_bytes=settings.cache_mb * 2**20,
+            redis_url=None if redis_url is None else redis_url.get_secret_value(),
+        )
+        self.models = ModelFollower(Path(settings.models), alias, rules, self._swapped)
+        self.ingestion = Ingestion(self.committer, self.profiles, self.metrics)
+        self.answering = Answering(
+            self.models,
+            self.profiles,
+            self.cache,
+            self.metrics,
+            deadline_s=settings.deadline_ms / 1000,
+            in_flight=settings.in_flight,
+        )
+        self.journal_trouble = ""
+        self._stopped = threading.Event()
+        self._follower = threading.Thread(target=self._follow_journal, name="journal-follower", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Begin to follow model and journal; call on the event loop that serves."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._catch_up)
+        self._follower.start()
+        self.models.start()
+
+    async def close(self) -> None:
+        """Commit what was accepted, then let go of everything."""
+        self._stopped.set()
+        self.models.stop()
+        self.answering.close()
+        await asyncio.to_thread(self.committer.close)
+        await asyncio.to_thread(self.exposures.close)
+        await self.cache.close()
+        if self._follower.is_alive():
+            await asyncio.to_thread(self._follower.join, 5)
+
+    @property
+    def redis_is_away(self) -> bool:
+        """Whether the cache's second level is left alone at the moment."""
+        breaker = self.cache.breaker
+        return breaker is not None and breaker.state is not BreakerState.CLOSED
+
+    async def erase(self, user_id: str) -> int:
+        """Forget a listener: journal, profile and cache; versions stop using what they know of them.
+
+        Raises:
+            UnavailableError: The journal cannot do it now; nothing was erased.
+        """
+        n = await asyncio.to_thread(self.journal.erase, user_id)
+        self.profiles.forget([user_id])
+        await self.cache.forget(user_id)
+        return n
+
+    def _swapped(self, served: Served) -> None:
+        self.metrics.swaps.inc()
+        if self._loop is not None and self.settings.warm_listeners:
+            asyncio.run_coroutine_threadsafe(self._warm(), self._loop)
+
+    async def _warm(self) -> None:
+        """Answer the most active listeners ahead, one after another, as nobody waits for them."""
+        for user_id in self.profiles.most_active(self.settings.warm_listeners):
+            await self.answering.answer(Query(user_id=user_id))
+
+    def _catch_up(self) -> None:
+        """Read the journal to its end; a journal that does not answer is followed later."""
+        try:
+            while self.profiles.follow():
+                pass
+        except UnavailableError as error:
+            self.journal_trouble = str(error)
+
+    def _follow_journal(self) -> None:
+        while not self._stopped.wait(FOLLOW_S if not self.journal_trouble else 1.0):
+            try:
+                self.profiles.follow()
+                self.journal_trouble = ""
+            except UnavailableError as error:
+                self.journal_trouble = str(error)
+            except Exception:
+                _log.exception("following the journal failed")
+                self.journal_trouble = "following it failed"
