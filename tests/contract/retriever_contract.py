@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 import pytest
 from pydantic import ValidationError
-from scipy import sparse
 
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.interactions import Interactions
@@ -165,7 +164,7 @@ class RetrieverContract:
         batch = everyone(self.corpus)
         scores = self.fitted.score(batch)
         compact = self.fitted.compact_scores(batch)
-        if sparse.issparse(compact):
+        if not isinstance(compact, np.ndarray):
             compact = compact.toarray()
         assert np.array_equal(compact, scores)
         if compact.flags.writeable:
@@ -175,6 +174,30 @@ class RetrieverContract:
     def test_a_query_is_scored_the_same_alone(self):
         batch = everyone(self.corpus)
         self.close(self.fitted.score(batch.part(4, 5))[0], self.fitted.score(batch)[4])
+
+    def test_a_query_is_scored_and_explained_alike_alone_and_among_others(self):
+        batch = everyone(self.corpus)
+        together = self.fitted.compact_scores(batch)
+        whole = together if isinstance(together, np.ndarray) else together.toarray()
+        best = top_k(whole, 4)
+        rows = np.arange(batch.size, dtype=np.int32).repeat(4)
+        explained = self.fitted.explain(batch, best.ravel(), rows)
+        for row in range(0, batch.size, 7):
+            query = batch.part(row, row + 1)
+            alone = self.fitted.compact_scores(query)
+            self.close((alone if isinstance(alone, np.ndarray) else alone.toarray())[0], whole[row])
+            of_row = np.zeros(4, np.int32)
+            assert self.fitted.explain(query, best[row], of_row) == explained[4 * row : 4 * row + 4]
+            assert self.fitted.explain(query, best[row, :1]) == explained[4 * row : 4 * row + 1]
+
+    def test_explanations_of_tracks_in_any_order_are_the_same(self):
+        batch = everyone(self.corpus).part(0, 6)
+        tracks = top_k(self.fitted.score(batch), 3)
+        rows = np.arange(6, dtype=np.int32).repeat(3)
+        explained = self.fitted.explain(batch, tracks.ravel(), rows)
+        order = np.random.default_rng(0).permutation(18)
+        shuffled = self.fitted.explain(batch, tracks.ravel()[order], rows[order])
+        assert shuffled == [explained[place] for place in order.tolist()]
 
     def test_no_queries_give_no_scores(self):
         batch = everyone(self.corpus).part(0, 0)

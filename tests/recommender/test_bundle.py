@@ -43,7 +43,7 @@ def test_what_is_loaded_answers_like_what_was_saved(
 def test_arrays_are_memory_mapped(saved: Path) -> None:
     again = bundle.load(saved)
     for retriever in again.retrievers:
-        assert any(isinstance(values, np.memmap) for values in retriever.arrays().values())
+        assert any(isinstance(values.base, np.memmap) for values in retriever.arrays().values())
 
 
 def test_only_plain_formats_are_stored(saved: Path) -> None:

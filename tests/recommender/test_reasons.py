@@ -31,9 +31,13 @@ class Saying:
     def __init__(self, explanation: Explanation | None) -> None:
         self._explanation = explanation
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
-        assert batch.size == len(track_index)
-        return [self._explanation] * batch.size
+    def explain(
+        self, batch: QueryBatch, track_index: IndexArray, rows: IndexArray | None = None
+    ) -> list[Explanation | None]:
+        assert rows is not None
+        assert len(rows) == len(track_index)
+        assert (rows < batch.size).all()
+        return [self._explanation] * len(rows)
 
 
 def batch(n: int) -> QueryBatch:

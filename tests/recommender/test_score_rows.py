@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.domain import PADDING
 from audotics.recommender.score_rows import (
     Barred,
@@ -16,6 +17,7 @@ from audotics.recommender.score_rows import (
     Wanted,
     rows_of,
 )
+from audotics.retrieval.protocol import Scores
 
 MANY = 3000
 """Tracks: enough that cuts are guessed."""
@@ -29,6 +31,11 @@ def planted(seed: int, stored: float, n_tracks: int = MANY, batch: int = 7) -> n
     scores[rng.random(scores.shape) >= fullness] = 0.0
     scores[0] = 0.0
     return scores
+
+
+def compressed(scores: np.ndarray) -> Compressed:
+    matrix = sparse.csr_matrix(scores)
+    return Compressed(matrix.data, matrix.indices, matrix.indptr, scores.shape[1])
 
 
 def barring(seed: int, shape: tuple[int, int], share: float) -> Barred:
@@ -51,7 +58,7 @@ LENGTHS = st.sampled_from([1, 20, 300, 2 * MANY])
 def test_sparse_rows_give_what_sorting_gives(seed: int, stored: float, share: float, k: int) -> None:
     scores = planted(seed, stored)
     barred = barring(seed, scores.shape, share)
-    rows = SparseRows(sparse.csr_matrix(scores))
+    rows = SparseRows(compressed(scores))
     np.testing.assert_array_equal(rows.best(k, barred), expected(scores, k, barred))
 
 
@@ -68,7 +75,7 @@ def test_dense_and_shared_rows_give_what_sorting_gives(seed: int, share: float, 
 
 def test_entries_in_any_order_and_stored_zeros_count_as_they_are() -> None:
     data = np.array([1.0, 0.0, 3.0, -1.0, 3.0], np.float32)
-    matrix = sparse.csr_matrix((data, [5, 0, 4, 1, 2], [0, 5]), shape=(1, 6))
+    matrix = Compressed(data, np.array([5, 0, 4, 1, 2], np.int32), np.array([0, 5]), 6)
     nothing = Barred.of(np.zeros((1, 6), np.bool_))
     assert SparseRows(matrix).best(6, nothing).tolist() == [[2, 4, 5, 0, 3, 1]]
 
@@ -83,7 +90,7 @@ def test_scores_of_candidates_are_read_from_every_form(seed: int) -> None:
     present = tracks != PADDING
     forms: list[tuple[ScoreRows, np.ndarray]] = [
         (DenseRows(scores), scores),
-        (SparseRows(sparse.csr_matrix(scores)), scores),
+        (SparseRows(compressed(scores)), scores),
         (SharedRow(scores[2], len(scores)), np.tile(scores[2], (len(scores), 1))),
     ]
     for rows, whole in forms:
@@ -98,22 +105,22 @@ def test_very_long_lists_of_candidates_are_found() -> None:
     n_tracks = 40_000
     scores = planted(3, 0.2, n_tracks, batch=2)
     tracks = np.tile(np.arange(n_tracks - 1, dtype=np.int32), (2, 1))
-    rows = SparseRows(sparse.csr_matrix(scores))
+    rows = SparseRows(compressed(scores))
     np.testing.assert_array_equal(rows.at(Wanted(tracks, n_tracks)), scores[:, :-1])
 
 
 @pytest.mark.parametrize(
     ("scores", "form"),
     [
-        (sparse.csr_matrix(np.eye(4, dtype=np.float32)), SparseRows),
+        (compressed(np.eye(4, dtype=np.float32)), SparseRows),
         (np.eye(4, dtype=np.float32), DenseRows),
         (np.broadcast_to(np.arange(4, dtype=np.float32), (4, 4)), SharedRow),
     ],
 )
-def test_each_form_of_scores_has_its_rows(scores: np.ndarray, form: type) -> None:
+def test_each_form_of_scores_has_its_rows(scores: Scores, form: type) -> None:
     rows = rows_of(scores, 1, 3)
     assert isinstance(rows, form)
-    whole = scores.toarray() if sparse.issparse(scores) else np.array(scores)
+    whole = scores.toarray() if isinstance(scores, Compressed) else np.array(scores)
     nothing = Barred.of(np.zeros((2, 4), np.bool_))
     np.testing.assert_array_equal(rows.best(3, nothing), expected(whole[1:3], 3, nothing))
 

@@ -73,14 +73,14 @@ def test_very_old_plays_keep_a_trace() -> None:
 
 def test_nothing_fades_where_training_had_no_order() -> None:
     histories = Interactions.from_histories([[3, 1, 2]], n_tracks=4)
-    plain = HistoryWeights(1.0, 0.0, 1.0, ordered=False).matrix(histories).toarray()
-    faded = HistoryWeights(1.0, 0.0, 1.0, ordered=True).matrix(histories).toarray()
-    np.testing.assert_array_equal(plain, [[0, 1, 1, 1]])
-    np.testing.assert_allclose(faded, [[0, 0.5, 1, 0.25]])
+    plain = HistoryWeights(1.0, 0.0, 1.0, ordered=False).of(histories)
+    faded = HistoryWeights(1.0, 0.0, 1.0, ordered=True).of(histories)
+    np.testing.assert_array_equal(plain, [1, 1, 1])
+    np.testing.assert_allclose(faded, [0.25, 0.5, 1])
 
 
 def test_weights_learned_are_those_given() -> None:
     histories = Interactions.from_histories([[0, 1], [1]], n_tracks=2)
     learned = HistoryWeights.learned(weighting_arrays(histories), 0.3, 1.0)
     given = HistoryWeights(1.0, 0.3, 1.0, ordered=True)
-    np.testing.assert_array_equal(learned.matrix(histories).data, given.matrix(histories).data)
+    np.testing.assert_array_equal(learned.of(histories), given.of(histories))

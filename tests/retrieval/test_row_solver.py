@@ -73,15 +73,16 @@ def test_rotation_makes_the_gram_matrix_diagonal_and_keeps_inner_products() -> N
 
 
 @pytest.mark.parametrize("rank", [4, 64])
-def test_contributions_add_up_to_the_score(rank: int) -> None:
+def test_contributions_add_up_to_the_scores(rank: int) -> None:
     matrix, ridge = random_rows(seed=11)
     rng = np.random.default_rng(5)
     solver = RowSolver.rotated(rng.normal(0, 0.4, (40, rank)).astype(np.float32), 0.1)
-    targets = solver.factors[rng.integers(0, 40, matrix.shape[0])]
-    parts = solver.contributions(matrix, ridge, targets)
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    scores = np.sum(solver.solve(matrix, ridge) * targets, axis=1)
-    np.testing.assert_allclose(np.bincount(rows, parts, matrix.shape[0]), scores, rtol=1e-3, atol=1e-5)
+    targets = solver.factors[rng.integers(0, 40, 5)]
+    scores = solver.solve(matrix, ridge) @ targets.T
+    for row, expected in enumerate(scores):
+        parts = solver.contributions(matrix[row], ridge[[row]], targets)
+        assert parts.shape == (5, matrix[row].nnz)
+        np.testing.assert_allclose(parts.sum(axis=1), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_each_contribution_is_the_plain_one() -> None:
@@ -90,12 +91,12 @@ def test_each_contribution_is_the_plain_one() -> None:
     factors = np.random.default_rng(2).normal(0, 0.4, (40, 6)).astype(np.float32)
     solver = RowSolver.rotated(factors, 0.3)
     left, _ = systems(matrix, ridge, solver.factors, 0.3)
-    targets = solver.factors[[7, 8, 9, 10]]
-    directions = np.linalg.solve(left, targets[:, :, None].astype(np.float64))[:, :, 0]
-    expected = matrix.toarray() * (directions @ solver.factors.T)
-    parts = solver.contributions(matrix, ridge, targets)
-    rows = np.repeat(np.arange(4), np.diff(matrix.indptr))
-    np.testing.assert_allclose(parts, expected[rows, matrix.indices], rtol=1e-3, atol=1e-5)
+    targets = solver.factors[[7, 8, 9]]
+    for row in range(4):
+        directions = np.linalg.solve(left[row], targets.T.astype(np.float64))
+        expected = matrix[row].toarray().ravel() * (solver.factors @ directions).T
+        parts = solver.contributions(matrix[row], ridge[[row]], targets)
+        np.testing.assert_allclose(parts, expected[:, matrix[row].indices], rtol=1e-3, atol=1e-5)
 
 
 def test_rows_without_entries_are_zero() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy import sparse
 from audotics.domain import FloatArray, IndexArray, TimeArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Interactions:
     """User-track pairs in compressed rows; one row is one listener's (or one query's) history.
 
@@ -45,20 +46,20 @@ class Interactions:
         """How many user-track pairs."""
         return len(self.track_index)
 
-    @property
+    @cached_property
     def row_index(self) -> IndexArray:
         """``[n_pairs]``: the row that each pair belongs to."""
-        return np.repeat(np.arange(self.n_rows, dtype=np.int32), self.lengths)
+        return np.arange(self.n_rows, dtype=np.int32).repeat(self.lengths)
 
-    @property
+    @cached_property
     def lengths(self) -> TimeArray:
         """``[n_rows]``: tracks per row."""
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
-    @property
+    @cached_property
     def tracks_since(self) -> TimeArray:
         """``[n_pairs]``: how many tracks of the same row come after each pair, 0 for the last of a row."""
-        return np.repeat(self.indptr[1:], self.lengths) - np.arange(self.n_pairs) - 1
+        return (self.indptr[1:] - 1).repeat(self.lengths) - np.arange(self.n_pairs)
 
     def matrix(self, values: FloatArray | None = None) -> sparse.csr_matrix:
         """The pairs as a sparse matrix ``[n_rows, n_tracks]``, with ``values`` (default: 1) for each pair.
@@ -72,6 +73,8 @@ class Interactions:
 
     def rows(self, chosen: npt.NDArray[np.integer[Any]]) -> Interactions:
         """The given rows in the given order; -1 gives an empty row."""
+        if len(chosen) == 1 and 0 <= chosen[0] < self.n_rows:
+            return self._row(int(chosen[0]))
         chosen = np.asarray(chosen, dtype=np.int64)
         known = chosen >= 0
         safe = np.where(known, chosen, 0)
@@ -82,6 +85,18 @@ class Interactions:
         take = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
         return Interactions(
             indptr, self.track_index[take], self.plays[take], self.last_at[take], self.n_tracks, self.ordered
+        )
+
+    def _row(self, row: int) -> Interactions:
+        """One row; shares the memory of all."""
+        pairs = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
+        return Interactions(
+            np.array([0, pairs.stop - pairs.start], np.int64),
+            self.track_index[pairs],
+            self.plays[pairs],
+            self.last_at[pairs],
+            self.n_tracks,
+            self.ordered,
         )
 
     def where(self, kept: npt.NDArray[np.bool_]) -> Interactions:

@@ -40,6 +40,8 @@ class QueryBatch:
 
     def part(self, start: int, stop: int) -> QueryBatch:
         """Queries ``start`` to ``stop``, for working block by block in bounded memory."""
+        if start == 0 and stop >= self.size:
+            return self
         return self.take(np.arange(start, min(stop, self.size)))
 
     def take(self, rows: npt.NDArray[np.integer[Any]]) -> QueryBatch:

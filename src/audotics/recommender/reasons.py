@@ -51,8 +51,7 @@ class Explainer:
         for number, retriever in enumerate(self._retrievers):
             mine = np.flatnonzero(flat_sources == number)
             if len(mine):
-                asked = batch.take(rows[mine])
-                explanations = retriever.explain(asked, flat_tracks[mine])
+                explanations = retriever.explain(batch, flat_tracks[mine], rows[mine])
                 for place, explanation in zip(mine.tolist(), explanations, strict=True):
                     found[place] = explanation
         causes = np.array([PADDING if one is None else one.cause for one in found], dtype=np.int32)

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray, TimeArray
 from audotics.retrieval.protocol import Scores
 from audotics.retrieval.top_k import best_of_chosen, guessed_cuts, top_k
@@ -140,7 +140,8 @@ class SparseRows:
         matrix: ``[batch, n_tracks]``, each entry at most once.
     """
 
-    def __init__(self, matrix: sparse.csr_matrix) -> None:
+    def __init__(self, matrix: Compressed) -> None:
+        self._matrix = matrix
         self._data: FloatArray = matrix.data
         self._columns: IndexArray = matrix.indices
         self._starts = matrix.indptr.astype(np.int64)
@@ -201,15 +202,16 @@ class SparseRows:
         return rows[taken], columns, slots[taken, columns]
 
     def _dense(self, rows: TimeArray) -> DenseRows:
-        whole = (self._data, self._columns, self._starts)
-        matrix = sparse.csr_matrix(whole, shape=(self._batch, self._n_tracks), copy=False)
-        return DenseRows(matrix[rows].toarray())
+        dense = np.zeros((len(rows), self._n_tracks), np.float32)
+        places, lengths = self._matrix.entries(rows)
+        dense[np.arange(len(rows)).repeat(lengths), self._columns[places]] = self._data[places]
+        return DenseRows(dense)
 
 
 def rows_of(scores: Scores, start: int, stop: int) -> ScoreRows:
     """The queries ``start`` to ``stop`` of what `Retriever.compact_scores` gave."""
-    if sparse.issparse(scores):
-        return SparseRows(scores[start:stop])
+    if isinstance(scores, Compressed):
+        return SparseRows(scores.part(start, stop))
     part = scores[start:stop]
     if scores.strides[0] == 0 and stop > start:
         return SharedRow(np.ascontiguousarray(part[0]), stop - start)

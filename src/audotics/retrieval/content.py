@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 import polars as pl
 from pydantic import Field
-from scipy import sparse
 
+from audotics.data.compressed import Compressed, product
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
 from audotics.features.terms import content_terms
-from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
 from audotics.retrieval.protocol import (
     Arrays,
     Choice,
@@ -69,6 +71,10 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
         "popularity_power": Range(0.0, 0.8),
     }
 
+    def __init__(self, config: ContentKNNConfig | None = None) -> None:
+        super().__init__(config)
+        self._factors: tuple[FloatArray, FloatArray] | None = None
+
     @classmethod
     def applies_to(cls, corpus: Corpus) -> bool:
         """Whether the catalogue describes its tracks."""
@@ -87,82 +93,108 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
         scores = self.compact_scores(batch)
-        return scores.toarray() if sparse.issparse(scores) else scores
+        return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
     def compact_scores(self, batch: QueryBatch) -> Scores:
         """The same; compressed where no audio makes every track a little alike."""
         arrays = self.arrays()
         history = self._history(batch.histories)
-        by_term = _compressed(arrays, "by_term_", len(arrays["listeners"]))
-        alike = sparse.csr_matrix(self._profiles(history) @ by_term)
-        popularity = self._popularity()
+        by_term = _stored(arrays, "by_term_", len(arrays["listeners"]))
+        alike = product(self._profiles(history), by_term)
+        popularity = self._popularity
         if self._weight("audio") == 0:
-            alike.data *= popularity[alike.indices]
-            return alike
-        scores: FloatArray = alike.toarray()
-        scores += self._audio_profiles(history) @ arrays["audio"].T
+            return replace(alike, data=alike.data * popularity[alike.indices])
+        scores = self._audio_profiles(history) @ arrays["audio"].T
+        rows = np.arange(alike.n_rows).repeat(alike.lengths)
+        scores[rows, alike.indices] += alike.data
         scores *= popularity
         return scores
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The strongest shared term, else the history track that sounds most alike."""
-        history = self._history(batch.histories)
-        terms = _compressed(self.arrays(), "", len(self.arrays()["name_ends"]))
-        shared = sparse.csr_matrix(self._profiles(history).multiply(terms[track_index]))
-        shared.eliminate_zeros()
-        found = self._nearest_sounding(batch.histories, history.data, track_index)
-        order = np.lexsort((-shared.data, np.repeat(np.arange(batch.size), np.diff(shared.indptr))))
-        for row in np.flatnonzero(np.diff(shared.indptr)):
-            strongest = shared.indices[order[shared.indptr[row]]]
-            found[row] = Explanation(Evidence.TERM, term=self._term_name(int(strongest)))
+        history = self._history(query.histories)
+        found = self._nearest_sounding(query.histories, history.data, track_index)
+        profile = self._profiles(history)
+        if not profile.nnz:
+            return found
+        terms = self._terms()
+        places, lengths = terms.entries(track_index)
+        order = profile.indices.argsort()
+        known = profile.indices[order]
+        slot = np.minimum(known.searchsorted(terms.indices[places]), len(known) - 1)
+        is_shared = known[slot] == terms.indices[places]
+        shared = np.where(is_shared, profile.data[order][slot] * terms.data[places], 0.0)
+        ends = lengths.cumsum().tolist()
+        for row, (start, end) in enumerate(pairwise([0, *ends])):
+            if end > start and shared[start:end].any():
+                strongest = start + int(shared[start:end].argmax())
+                term = self._term_name(int(terms.indices[places[strongest]]))
+                found[row] = Explanation(Evidence.TERM, term=term)
         return found
 
     def _nearest_sounding(
-        self, histories: Interactions, weights: FloatArray, track_index: IndexArray
+        self, history: Interactions, weights: FloatArray, track_index: IndexArray
     ) -> list[Explanation | None]:
         audio = self.arrays()["audio"]
         if self._weight("audio") == 0:
-            return [None] * histories.n_rows
-        cosines = np.sum(audio[histories.track_index] * audio[track_index[histories.row_index]], axis=1)
-        return strongest_track(histories, weights * cosines, track_index)
+            return [None] * len(track_index)
+        cosines = audio[track_index] @ audio[history.track_index].T
+        return strongest_tracks(history, weights * cosines, track_index)
 
-    def _profiles(self, history: sparse.csr_matrix) -> sparse.csr_matrix:
+    def _profiles(self, history: Compressed) -> Compressed:
         """Profiles over terms ``[batch, n_terms]``; the block of each kind has its weight as length."""
         arrays = self.arrays()
-        profiles = sparse.csr_matrix(history @ _compressed(arrays, "", len(arrays["name_ends"])))
-        groups = [str(name) for name in arrays["groups"]]
-        rows = np.repeat(np.arange(profiles.shape[0]), np.diff(profiles.indptr))
+        profiles = product(history, self._terms())
+        groups = self._groups
         group = arrays["group_of_term"][profiles.indices]
-        block = rows * len(groups) + group
-        squares = np.bincount(block, profiles.data**2, minlength=profiles.shape[0] * len(groups))
+        block = np.arange(profiles.n_rows).repeat(profiles.lengths) * len(groups) + group
+        squares = np.bincount(block, profiles.data**2, minlength=profiles.n_rows * len(groups))
         weights = np.array([self._weight(name) for name in groups])
-        profiles.data *= (weights[group] / np.sqrt(squares[block])).astype(np.float32)
-        return profiles
+        scales = (weights[group] / np.sqrt(squares[block])).astype(np.float32)
+        return replace(profiles, data=profiles.data * scales)
 
-    def _audio_profiles(self, history: sparse.csr_matrix) -> FloatArray:
+    def _audio_profiles(self, history: Compressed) -> FloatArray:
         """Profiles over audio features ``[batch, n_components]``, of the weight's length."""
-        profiles: FloatArray = history @ self.arrays()["audio"]
+        heard = self.arrays()["audio"].take(history.indices, axis=0)
+        heard *= history.data[:, None]
+        profiles = np.zeros((history.n_rows, heard.shape[1]), np.float32)
+        known = history.lengths.nonzero()[0]
+        if len(known):
+            # Track by track, so that the sum does not depend on how many queries there are.
+            profiles[known] = np.add.reduceat(heard, history.indptr[known], axis=0)
         return _unit_rows(profiles) * np.float32(self._weight("audio"))
+
+    def _terms(self) -> Compressed:
+        """What describes each track ``[n_tracks, n_terms]``."""
+        return _stored(self.arrays(), "", len(self.arrays()["name_ends"]))
+
+    @property
+    def _groups(self) -> list[str]:
+        """Kinds of terms that the catalogue has."""
+        groups: list[str] = self.arrays()["groups"].tolist()
+        return groups
 
     def _weight(self, kind: str) -> float:
         """Share of one kind of content; the kinds that the catalogue has add up to 1."""
         arrays = self.arrays()
-        kinds = [str(name) for name in arrays["groups"]] + ["audio"] * bool(arrays["audio"].shape[1])
+        kinds = self._groups + ["audio"] * bool(arrays["audio"].shape[1])
         total = sum(getattr(self.config, name) for name in kinds)
         return float(getattr(self.config, kind)) / total if kind in kinds and total > 0 else 0.0
 
+    @property
     def _popularity(self) -> FloatArray:
         """Factor of each track ``[n_tracks]``, 1 for the most popular one."""
-        listeners = 1.0 + self.arrays()["listeners"]
-        factors: FloatArray = ((listeners / listeners.max()) ** self.config.popularity_power).astype(
-            np.float32
-        )
-        return factors
+        listeners = self.arrays()["listeners"]
+        # Raising all tracks to a power takes longer than all else that a request asks of this retriever.
+        if self._factors is None or self._factors[0] is not listeners:
+            raised = ((1.0 + listeners) / (1.0 + listeners.max())) ** self.config.popularity_power
+            self._factors = listeners, raised.astype(np.float32)
+        return self._factors[1]
 
-    def _history(self, histories: Interactions) -> sparse.csr_matrix:
+    def _history(self, histories: Interactions) -> Compressed:
         config = self.config
         weights = HistoryWeights.learned(self.arrays(), config.history_strength, config.half_life)
-        return weights.matrix(histories)
+        return weights.rows(histories)
 
     def _term_name(self, term: int) -> str:
         arrays = self.arrays()
@@ -215,10 +247,9 @@ def _describe(track_table: pl.DataFrame) -> Arrays:
     return arrays
 
 
-def _compressed(arrays: Arrays, prefix: str, width: int) -> sparse.csr_matrix:
-    """The sparse matrix that three of the arrays hold."""
-    parts = (arrays[f"{prefix}data"], arrays[f"{prefix}indices"], arrays[f"{prefix}indptr"])
-    return sparse.csr_matrix(parts, shape=(len(parts[2]) - 1, width), copy=False)
+def _stored(arrays: Arrays, prefix: str, width: int) -> Compressed:
+    """The matrix that three of the arrays hold."""
+    return Compressed.of(arrays, width, (f"{prefix}data", f"{prefix}indices", f"{prefix}indptr"))
 
 
 def _unit_rows(vectors: FloatArray) -> FloatArray:

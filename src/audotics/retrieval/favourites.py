@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
-from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
-from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, Range, RetrieverConfig, SearchSpace
 from audotics.retrieval.weighting import play_scale, play_weights, recency_weights
 
@@ -51,18 +51,19 @@ class Favourites(LearnedRetriever[FavouritesConfig]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``; 0 for tracks not in the history."""
-        scores: FloatArray = self.compact_scores(batch).toarray()
-        return scores
+        return self.compact_scores(batch).toarray()
 
-    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+    def compact_scores(self, batch: QueryBatch) -> Compressed:
         """The same, compressed: nobody has heard most tracks."""
-        return batch.histories.matrix(self._fondness(batch.histories))
-
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
-        """Heard, where the track is in the history."""
         histories = batch.histories
-        own = histories.track_index == track_index[histories.row_index]
-        return strongest_track(histories, self._fondness(histories) * own, track_index)
+        return Compressed(
+            self._fondness(histories), histories.track_index, histories.indptr, histories.n_tracks
+        )
+
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        """Heard, where the track is in the history."""
+        own = query.histories.track_index == track_index[:, None]
+        return strongest_tracks(query.histories, self._fondness(query.histories) * own, track_index)
 
     def _fondness(self, histories: Interactions) -> FloatArray:
         """Faded weight of each pair ``[n_pairs]``."""

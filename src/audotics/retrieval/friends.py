@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,9 +10,11 @@ import polars as pl
 from pydantic import Field
 from scipy import sparse
 
+from audotics.data.compressed import Compressed, product
 from audotics.data.corpus import Corpus
+from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
-from audotics.domain import PADDING, FloatArray, IndexArray
+from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
 from audotics.retrieval.item_item import with_data
 from audotics.retrieval.learned import LearnedRetriever
 from audotics.retrieval.protocol import (
@@ -82,54 +85,61 @@ class Friends(LearnedRetriever[FriendsConfig]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
-        scores: FloatArray = self.compact_scores(batch).toarray()
-        return scores
+        return self.compact_scores(batch).toarray()
 
-    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+    def compact_scores(self, batch: QueryBatch) -> Compressed:
         """The same, compressed: most tracks get no vote."""
         votes = self._votes(batch.histories.n_tracks)
-        return sparse.csr_matrix(self._weights(batch, votes) @ votes)
+        return product(self._weights(batch, votes), votes)
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """A friend's play, wherever a friend has played the track."""
-        votes = self._votes(batch.histories.n_tracks)
-        heard = np.asarray(self._friends(batch).multiply(votes.T.tocsr()[track_index]).sum(axis=1)).ravel()
-        return [Explanation(Evidence.FRIENDS) if count > 0 else None for count in heard]
+        heard = self._votes(query.histories.n_tracks).found(self._friends(query).indices, track_index)
+        by_anyone = np.count_nonzero(heard, axis=1).tolist()
+        return [Explanation(Evidence.FRIENDS) if n_friends else None for n_friends in by_anyone]
 
-    def _weights(self, batch: QueryBatch, votes: sparse.csr_matrix) -> sparse.csr_matrix:
+    def _weights(self, batch: QueryBatch, votes: Compressed) -> Compressed:
         """How much each friend's votes count ``[batch, n_users]``."""
         friends = self._friends(batch)
-        lengths = np.maximum(np.diff(friends.indptr), 1)
-        data = friends.data / np.repeat(lengths, np.diff(friends.indptr))
+        if not friends.nnz:
+            return friends
+        row = np.arange(batch.size).repeat(friends.lengths)
+        weights = 1.0 / friends.lengths[row]
         if self.config.taste > 0:
-            heard = votes.astype(bool).astype(np.float32)
-            own = batch.histories.matrix()
-            shared = np.asarray(
-                own[np.repeat(np.arange(batch.size), np.diff(friends.indptr))]
-                .multiply(heard[friends.indices])
-                .sum(axis=1)
-            ).ravel()
-            theirs = np.diff(votes.indptr)[friends.indices]
-            mine = np.repeat(batch.histories.lengths, np.diff(friends.indptr))
-            data = data * (1.0 + self.config.taste * shared / np.sqrt(np.maximum(theirs * mine, 1)))
-        return with_data(friends, data)
+            theirs = votes.lengths[friends.indices]
+            mine = batch.histories.lengths[row]
+            shared = _shared(batch.histories, friends, votes)
+            weights *= 1.0 + self.config.taste * shared / np.sqrt(np.maximum(theirs * mine, 1))
+        return replace(friends, data=weights.astype(np.float32))
 
-    def _friends(self, batch: QueryBatch) -> sparse.csr_matrix:
+    def _friends(self, batch: QueryBatch) -> Compressed:
         """Friends of each query's listener ``[batch, n_users]``, ones; none of listeners not known."""
         arrays = self.arrays()
-        n_users = len(arrays["friends_indptr"]) - 1
         indices, indptr = arrays["friends_indices"], arrays["friends_indptr"]
-        whole = sparse.csr_matrix(
-            (np.ones(len(indices), np.float32), indices, indptr), shape=(n_users, n_users)
+        everybody = Compressed(indices, indices, indptr, len(indptr) - 1)
+        known = (batch.user_index != PADDING).nonzero()[0]
+        places, lengths = everybody.entries(batch.user_index[known])
+        counts = np.zeros(batch.size, np.int64)
+        counts[known] = lengths
+        return Compressed(
+            np.ones(len(places), np.float32),
+            indices.take(places),
+            np.concatenate([[0], counts.cumsum()]),
+            everybody.n_columns,
         )
-        known = batch.user_index != PADDING
-        chosen = sparse.csr_matrix(whole[np.where(known, batch.user_index, 0)])
-        return sparse.csr_matrix(sparse.diags_array(known.astype(np.float32)) @ chosen)
 
-    def _votes(self, n_tracks: int) -> sparse.csr_matrix:
-        arrays = self.arrays()
-        parts = (arrays["votes_data"], arrays["votes_indices"], arrays["votes_indptr"])
-        return sparse.csr_matrix(parts, shape=(len(parts[2]) - 1, n_tracks), copy=False)
+    def _votes(self, n_tracks: int) -> Compressed:
+        return Compressed.of(self.arrays(), n_tracks, ("votes_data", "votes_indices", "votes_indptr"))
+
+
+def _shared(histories: Interactions, friends: Compressed, votes: Compressed) -> TimeArray:
+    """How many tracks each friend has in common with the query that names them ``[friends.nnz]``."""
+    places, lengths = votes.entries(friends.indices)
+    friend = np.arange(friends.nnz).repeat(lengths)
+    row = np.arange(friends.n_rows).repeat(friends.lengths)[friend]
+    heard = histories.row_index.astype(np.int64) * histories.n_tracks + histories.track_index
+    common = np.isin(row * histories.n_tracks + votes.indices.take(places), heard)
+    return np.bincount(friend[common], minlength=friends.nnz)
 
 
 def friend_matrix(corpus: Corpus) -> sparse.csr_matrix:

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
-from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
-from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
 from audotics.retrieval.protocol import (
     Arrays,
     Choice,
@@ -22,7 +22,7 @@ from audotics.retrieval.protocol import (
     RetrieverConfig,
     SearchSpace,
 )
-from audotics.retrieval.row_solver import RowSolver
+from audotics.retrieval.row_solver import Rows, RowSolver
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
 
 MAX_FLOPS = 2e13
@@ -130,28 +130,28 @@ class IALS(LearnedRetriever[IALSConfig]):
         scores: FloatArray = solver.solve(confidences, ridge) @ solver.factors.T
         return scores
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track with the largest share of the score, which is a sum over the history."""
-        confidences, ridge = self._fold_in(batch.histories)
+        confidences, ridge = self._fold_in(query.histories)
         solver = self._solver()
         shares = solver.contributions(confidences, ridge, solver.factors[track_index])
-        return strongest_track(batch.histories, shares, track_index)
+        return strongest_tracks(query.histories, shares, track_index)
 
     def _solver(self) -> RowSolver:
         arrays = self.arrays()
-        return RowSolver(np.asarray(arrays["track_factors"]), np.asarray(arrays["spectrum"]))
+        return RowSolver(arrays["track_factors"], arrays["spectrum"])
 
-    def _fold_in(self, histories: Interactions) -> tuple[sparse.csr_matrix, FloatArray]:
+    def _fold_in(self, histories: Interactions) -> tuple[Compressed, FloatArray]:
         """Confidences ``[batch, n_tracks]``, faded where that is set, and ridges ``[batch]`` of histories."""
         arrays, config = self.arrays(), self.config
         weights = HistoryWeights.learned(arrays, config.play_strength, config.half_life)
-        confidences = weights.matrix(histories)
+        confidences = weights.rows(histories)
         return confidences, self._ridge(confidences, float(arrays["pairs_per_user"][0]))
 
-    def _ridge(self, matrix: sparse.csr_matrix, usual_pairs: float) -> FloatArray:
+    def _ridge(self, matrix: Rows, usual_pairs: float) -> FloatArray:
         """``l (n_u + a0 N)`` of each row ``[n_rows]``; ``a0 N`` is the ratio times the usual length."""
         ratio = self.config.unobserved_ratio
-        expected = np.diff(matrix.indptr) + ratio * usual_pairs
+        expected = matrix.indptr[1:] - matrix.indptr[:-1] + ratio * usual_pairs
         ridge: FloatArray = (self.config.regularization / (1.0 + ratio) * expected).astype(np.float32)
         return ridge
 

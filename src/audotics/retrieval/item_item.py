@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
+from audotics.data.compressed import Compressed, product
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
-from audotics.domain import FloatArray, IndexArray
-from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.domain import FloatArray, IndexArray, TimeArray
+from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
 from audotics.retrieval.top_k import guessed_cuts
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
@@ -31,31 +32,26 @@ class ItemItemRetriever(LearnedRetriever[ConfigT]):
     """
 
     @abstractmethod
-    def history(self, histories: Interactions) -> sparse.csr_matrix:
+    def history(self, histories: Interactions) -> Compressed:
         """How much each heard track counts ``[batch, n_tracks]``, entries in the order of ``histories``."""
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
-        scores: FloatArray = self.compact_scores(batch).toarray()
-        return scores
+        return self.compact_scores(batch).toarray()
 
-    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+    def compact_scores(self, batch: QueryBatch) -> Compressed:
         """The same, compressed: most tracks are no neighbours of any in the history."""
-        return sparse.csr_matrix(self.history(batch.histories) @ self._weights())
+        return product(self.history(batch.histories), self._weights())
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track that adds most to the score."""
-        histories = batch.histories
-        targets = track_index[histories.row_index]
-        weights = np.asarray(self._weights()[histories.track_index, targets]).ravel()
-        shares = self.history(histories).data * weights
-        return strongest_track(histories, shares.astype(np.float32), track_index)
+        shares = self._weights().found(query.histories.track_index, track_index)
+        shares *= self.history(query.histories).data
+        return strongest_tracks(query.histories, shares, track_index)
 
-    def _weights(self) -> sparse.csr_matrix:
+    def _weights(self) -> Compressed:
         arrays = self.arrays()
-        n_tracks = len(arrays["indptr"]) - 1
-        parts = (arrays["weights"], arrays["indices"], arrays["indptr"])
-        return sparse.csr_matrix(parts, shape=(n_tracks, n_tracks), copy=False)
+        return Compressed.of(arrays, len(arrays["indptr"]) - 1, ("weights", "indices", "indptr"))
 
 
 class ItemItemConfig(RetrieverConfig):
@@ -108,11 +104,11 @@ class CoListeningRetriever(ItemItemRetriever[ItemItemConfigT]):
         plays.sort_indices()
         return {**weight_arrays(self.weigh(plays)), **weighting_arrays(interactions)}
 
-    def history(self, histories: Interactions) -> sparse.csr_matrix:
+    def history(self, histories: Interactions) -> Compressed:
         """Weights of the history by plays and recency."""
         config = self.config
         weights = HistoryWeights.learned(self.arrays(), config.history_strength, config.half_life)
-        return weights.matrix(histories)
+        return weights.rows(histories)
 
 
 def weight_arrays(weights: sparse.csr_matrix) -> Arrays:
@@ -133,21 +129,38 @@ def without_diagonal(weights: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def largest_of_rows(weights: sparse.csr_matrix, n: int) -> sparse.csr_matrix:
     """The same weights with only the ``n`` of largest magnitude in each row."""
-    magnitudes: FloatArray = np.abs(weights.data)
-    lengths = np.diff(weights.indptr).astype(np.int64)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    # Sorting the few that may be kept is cheaper than sorting all.
-    cuts = guessed_cuts(magnitudes, weights.indptr.astype(np.int64), np.full(len(lengths), n))
-    passing = magnitudes >= np.repeat(cuts, lengths)
-    short = np.bincount(rows[passing], minlength=len(lengths)) < np.minimum(n, lengths)
-    passing |= short[rows]
-    candidates = np.flatnonzero(passing)
-    order = candidates[np.lexsort((-magnitudes[candidates], rows[candidates]))]
-    counts = np.bincount(rows[candidates], minlength=len(lengths))
-    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = order[place < n]
-    parts = (weights.data[kept], (rows[kept], weights.indices[kept]))
+    kept, rows = largest_entries(np.abs(weights.data), weights.indices, weights.indptr, n)
+    parts = (weights.data[kept], (rows, weights.indices[kept]))
     return sparse.csr_matrix(parts, shape=weights.shape)
+
+
+def largest_entries(
+    magnitudes: FloatArray, columns: IndexArray, indptr: npt.NDArray[np.integer[Any]], n: int
+) -> tuple[TimeArray, TimeArray]:
+    """Places of the ``n`` largest entries of each compressed row, row after row, and the row of each.
+
+    Of equals those in the first columns are kept.
+
+    Args:
+        magnitudes: ``[nnz]``.
+        columns: ``[nnz]``.
+        indptr: ``[n_rows + 1]``, where each row starts.
+        n: Entries kept in each row.
+    """
+    lengths = (indptr[1:] - indptr[:-1]).astype(np.int64)
+    rows = np.arange(len(lengths)).repeat(lengths)
+    # Sorting the few that may be kept is cheaper than sorting all.
+    cuts = guessed_cuts(magnitudes, indptr.astype(np.int64), np.full(len(lengths), n))
+    passing = magnitudes >= cuts.repeat(lengths)
+    short = np.bincount(rows[passing], minlength=len(lengths)) < np.minimum(n, lengths)
+    if short.any():
+        passing |= short[rows]
+    candidates = passing.nonzero()[0]
+    order = candidates[np.lexsort((columns[candidates], -magnitudes[candidates], rows[candidates]))]
+    counts = np.bincount(rows[candidates], minlength=len(lengths))
+    place = np.arange(len(order)) - (counts.cumsum() - counts).repeat(counts)
+    kept = order[place < n]
+    return kept, rows[kept]
 
 
 def top_products(left: sparse.csr_matrix, right: sparse.csr_matrix, n: int) -> sparse.csr_matrix:

@@ -83,9 +83,26 @@ class LearnedRetriever(ABC, Generic[ConfigT]):
         """The same; those whose scores are mostly 0 give them compressed."""
         return self.score(batch)
 
+    def explain(
+        self, batch: QueryBatch, track_index: IndexArray, rows: IndexArray | None = None
+    ) -> list[Explanation | None]:
+        """Why tracks scored; see `Retriever.explain`."""
+        if rows is None:
+            rows = np.arange(batch.size, dtype=np.int32)
+        if len(rows) and (rows == rows[0]).all():
+            return self.explain_one(batch.take(rows[:1]), track_index)
+        found: list[Explanation | None] = [None] * len(rows)
+        # What a query is scored with is made once for all of its tracks.
+        order = rows.argsort(kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(rows[order])) + 1) if len(order) else ():
+            explained = self.explain_one(batch.take(rows[places[:1]]), track_index[places])
+            for place, explanation in zip(places.tolist(), explained, strict=True):
+                found[place] = explanation
+        return found
+
     @abstractmethod
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
-        """Why each query's track ``[batch]`` scored; see `Retriever.explain`."""
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+        """Why tracks ``[n]`` scored for the one query of a batch."""
 
     def arrays(self) -> Arrays:
         """The learned state by name.
@@ -101,29 +118,31 @@ class LearnedRetriever(ABC, Generic[ConfigT]):
     def from_arrays(cls, config: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Fitted again from what ``config.model_dump()`` and `arrays` gave (arrays may be memory-mapped)."""
         retriever = cls(cast(ConfigT, cls.config_type.model_validate(dict(config))))
-        retriever._arrays = dict(arrays)
+        # A memory map asks on every access whether it is one still; a plain array shares its memory.
+        retriever._arrays = {name: np.asarray(array) for name, array in arrays.items()}
         return retriever
 
 
-def strongest_track(
-    histories: Interactions, contributions: FloatArray, track_index: IndexArray
+def strongest_tracks(
+    history: Interactions, contributions: FloatArray, track_index: IndexArray
 ) -> list[Explanation | None]:
-    """The history track that argues most for each query's track.
+    """The history track that argues most for each of one query's tracks.
 
     Args:
-        histories: ``batch`` rows.
-        contributions: ``[n_pairs]``, what each pair of ``histories`` adds to the score of its query's track.
-        track_index: ``[batch]``, the explained tracks.
+        history: One row.
+        contributions: ``[n, n_pairs]``, what each pair of the history adds to the score of each track.
+        track_index: ``[n]``, the explained tracks.
 
     Returns:
-        One explanation a query; None where no contribution is above 0. A track that argues most for
+        One explanation a track; None where no contribution is above 0. A track that argues most for
         itself is `Evidence.HEARD`.
     """
-    best: list[Explanation | None] = [None] * histories.n_rows
-    order = np.lexsort((-contributions, histories.row_index))
-    strongest = order[histories.indptr[:-1][histories.lengths > 0]]
-    for pair in strongest[contributions[strongest] > 0]:
-        row, cause = int(histories.row_index[pair]), int(histories.track_index[pair])
-        evidence = Evidence.HEARD if cause == track_index[row] else Evidence.TRACK
-        best[row] = Explanation(evidence, cause)
-    return best
+    if not history.n_pairs:
+        return [None] * len(track_index)
+    strongest = contributions.argmax(axis=1)
+    argues = contributions[np.arange(len(strongest)), strongest] > 0
+    causes = history.track_index[strongest]
+    return [
+        Explanation(Evidence.HEARD if cause == track else Evidence.TRACK, cause) if heard else None
+        for heard, cause, track in zip(argues.tolist(), causes.tolist(), track_index.tolist(), strict=True)
+    ]

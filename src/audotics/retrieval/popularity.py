@@ -90,13 +90,10 @@ class Popularity(LearnedRetriever[PopularityConfig]):
         overall = self.arrays()["overall"]
         return np.broadcast_to(overall, (batch.size, len(overall)))
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """Popular, wherever anybody has played the track."""
-        overall = self.arrays()["overall"]
-        return [
-            Explanation(Evidence.POPULAR) if track != PADDING and overall[track] > 0 else None
-            for track in track_index
-        ]
+        played = (self.arrays()["overall"][track_index] > 0) & (track_index != PADDING)
+        return [Explanation(Evidence.POPULAR) if known else None for known in played.tolist()]
 
     def _decay(self, corpus: Corpus) -> FloatArray:
         """Weight of each pair ``[n_pairs]`` by its age at the end of the training data."""

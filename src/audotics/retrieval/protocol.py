@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
-from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
@@ -19,7 +19,7 @@ Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 """Learned state: plain arrays by name, saved as ``.npy`` and memory-mapped when loaded."""
 
 
-Scores: TypeAlias = FloatArray | sparse.csr_matrix
+Scores: TypeAlias = FloatArray | Compressed
 """Scores ``[batch, n_tracks]``; in the compressed form what is not stored is 0."""
 
 
@@ -129,8 +129,16 @@ class Retriever(Protocol):
         """
         ...
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
-        """Why each query's track ``[batch]`` scored; None where nothing speaks for it."""
+    def explain(
+        self, batch: QueryBatch, track_index: IndexArray, rows: IndexArray | None = None
+    ) -> list[Explanation | None]:
+        """Why tracks scored; None where nothing speaks for one.
+
+        Args:
+            batch: The queries.
+            track_index: ``[n]``.
+            rows: ``[n]``, the query of each track; None where there is one track for each query.
+        """
         ...
 
     def arrays(self) -> Arrays:

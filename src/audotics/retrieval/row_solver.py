@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.domain import BoolArray, FloatArray
+
+Rows: TypeAlias = sparse.csr_matrix | Compressed
+"""Rows of entries in compressed form, those of a sparse library or our own."""
 
 BLOCK_FLOATS = 4_000_000
 """Floats that the gathered factors of one block of rows may hold (16 MB)."""
@@ -118,7 +122,7 @@ class RowSolver:
         spectrum = unobserved_weight * np.maximum(values, 0.0)
         return cls(factors @ vectors.astype(np.float32), spectrum.astype(np.float32))
 
-    def solve(self, matrix: sparse.csr_matrix, ridge: FloatArray) -> FloatArray:
+    def solve(self, matrix: Rows, ridge: FloatArray) -> FloatArray:
         """Factors ``[n_rows, rank]`` of each row; 0 for rows without entries.
 
         Args:
@@ -142,36 +146,34 @@ class RowSolver:
                 list(threads.map(solve_span, spans))
         return solved
 
-    def contributions(self, matrix: sparse.csr_matrix, ridge: FloatArray, targets: FloatArray) -> FloatArray:
-        """What each entry adds to its row's score for one target (Hu, Koren and Volinsky 2008, section 5).
+    def contributions(self, row: Rows, ridge: FloatArray, targets: FloatArray) -> FloatArray:
+        """What each entry of a row adds to its scores for targets (Hu, Koren and Volinsky 2008, section 5).
 
-        ``C X (D + X' C X)^-1 h``: the entries of a row add up to the score ``w . h``.
+        ``C X (D + X' C X)^-1 h``: the entries add up to the score ``w . h``.
 
         Args:
-            matrix: ``[n_rows, n_columns]``, as for `solve`.
-            ridge: ``[n_rows]``.
-            targets: ``[n_rows, rank]``, factors ``h`` of the column asked about.
+            row: ``[1, n_columns]``, as for `solve`.
+            ridge: ``[1]``.
+            targets: ``[n, rank]``, factors ``h`` of the columns asked about.
 
         Returns:
-            ``[nnz]``, in the order of ``matrix.data``.
+            ``[n, nnz]``, in the order of ``row.data``.
         """
-        parts = np.zeros(matrix.nnz, np.float32)
-        for span in self._spans(matrix):
-            block = self._gather(matrix, span, ridge)
-            target = targets[block.rows]
-            if block.is_dual:
-                scaled, system = block.dual()
-                moments = scaled @ (target / np.sqrt(block.diagonal))[:, :, None]
-                shares = np.linalg.solve(system, moments)[:, :, 0]
-            else:
-                direction = np.linalg.solve(block.primal(), target[:, :, None])
-                shares = block.weights * (block.gathered @ direction)[:, :, 0]
-            parts[block.places[block.present]] = shares[block.present]
-        return parts
+        if not row.nnz:
+            return np.zeros((len(targets), 0), np.float32)
+        block = self._gather(row, _Span(np.zeros(1, np.int64), row.nnz), ridge)
+        if block.is_dual:
+            scaled, system = block.dual()
+            moments = scaled[0] @ (targets / np.sqrt(block.diagonal)).T
+            shares: FloatArray = np.linalg.solve(system[0], moments)
+        else:
+            directions = np.linalg.solve(block.primal()[0], targets.T)
+            shares = block.weights[0][:, None] * (block.gathered[0] @ directions)
+        return shares.T
 
-    def _spans(self, matrix: sparse.csr_matrix) -> Iterator[_Span]:
+    def _spans(self, matrix: Rows) -> Iterator[_Span]:
         """Rows with entries, longest first, in spans of bounded size and similar length."""
-        lengths = np.diff(matrix.indptr).astype(np.int64)
+        lengths = (matrix.indptr[1:] - matrix.indptr[:-1]).astype(np.int64)
         order = np.argsort(lengths, kind="stable")
         ascending = lengths[order]
         rank = len(self.spectrum)
@@ -184,7 +186,7 @@ class RowSolver:
             yield _Span(order[start:stop], width)
             stop = start
 
-    def _gather(self, matrix: sparse.csr_matrix, span: _Span, ridge: FloatArray) -> _Block:
+    def _gather(self, matrix: Rows, span: _Span, ridge: FloatArray) -> _Block:
         rows, width = span
         offsets = np.arange(width)
         starts = matrix.indptr[rows].astype(np.int64)

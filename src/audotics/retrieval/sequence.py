@@ -13,7 +13,7 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray, TimeArray
 from audotics.errors import MissingExtraError
-from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
 from audotics.retrieval.sequence_encoder import encode
 from audotics.retrieval.sequence_inputs import recent_sequences
@@ -113,27 +113,26 @@ class SequenceEncoder(LearnedRetriever[SequenceConfig]):
         scores: FloatArray = self._encoded(batch.histories, batch.at) @ self.arrays()["track_vectors"].T
         return scores
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track without which the score would fall most, of those most like the track.
 
         Attention weights are no contributions: so the history is encoded again without each of them.
         """
-        histories = _ends(batch.histories, self.config.length + 1)
+        history = _ends(query.histories, self.config.length + 1)
         vectors = self.arrays()["track_vectors"]
         wanted = vectors[track_index]
-        since = histories.tracks_since
-        read = since < self.config.length
-        likeness = np.sum(vectors[histories.track_index] * wanted[histories.row_index], axis=1)
-        order = np.lexsort((-np.where(read, likeness, -np.inf), histories.row_index))
-        tried = order[(np.arange(histories.n_pairs) - histories.indptr[histories.row_index]) < _ASKED_ABOUT]
-        tried = tried[read[tried]]
-        row = histories.row_index[tried]
-        scores = np.sum(self._encoded(histories, batch.at) * wanted, axis=1)
-        shorter = np.sum(self._encoded(_without_one(histories, tried), batch.at[row]) * wanted[row], axis=1)
-        shares = np.zeros(histories.n_pairs, np.float32)
-        falls = scores[row] - shorter
-        shares[tried] = np.where(falls > _LEAST_FALL, falls, 0.0)
-        return strongest_track(histories, shares, track_index)
+        likeness = wanted @ vectors[history.track_index].T
+        likeness[:, history.tracks_since >= self.config.length] = -np.inf
+        nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :_ASKED_ABOUT]
+        tried = np.unique(nearest[np.isfinite(np.take_along_axis(likeness, nearest, axis=1))])
+        scores = wanted @ self._encoded(history, query.at)[0]
+        shorter = _without_one(history, tried)
+        falls = scores[:, None] - wanted @ self._encoded(shorter, query.at.repeat(len(tried))).T
+        shares = np.zeros(likeness.shape, np.float32)
+        shares[:, tried] = np.where(falls > _LEAST_FALL, falls, 0.0)
+        asked = np.zeros(likeness.shape, np.bool_)
+        np.put_along_axis(asked, nearest, values=True, axis=1)
+        return strongest_tracks(history, np.where(asked, shares, 0.0), track_index)
 
     def _encoded(self, histories: Interactions, asked_at: TimeArray) -> FloatArray:
         """What each history asks for ``[n, dim]``; 0 where its order is unknown."""
@@ -148,11 +147,16 @@ def _ends(histories: Interactions, n: int) -> Interactions:
     return histories.where(histories.tracks_since < n)
 
 
-def _without_one(histories: Interactions, pairs: TimeArray) -> Interactions:
-    """For each pair ``[n]`` its history without it."""
-    rows = histories.row_index[pairs]
-    repeated = histories.rows(rows)
-    gone = repeated.indptr[:-1] + pairs - histories.indptr[rows]
-    kept = np.ones(repeated.n_pairs, np.bool_)
-    kept[gone] = False
-    return repeated.where(kept)
+def _without_one(history: Interactions, pairs: TimeArray) -> Interactions:
+    """The one history without each of some pairs ``[n]``, as ``n`` rows."""
+    n_pairs = history.n_pairs
+    place = np.arange(n_pairs - 1) + (np.arange(n_pairs - 1) >= pairs[:, None])
+    taken = place.ravel()
+    return Interactions(
+        np.arange(len(pairs) + 1) * (n_pairs - 1),
+        history.track_index[taken],
+        history.plays[taken],
+        history.last_at[taken],
+        history.n_tracks,
+        history.ordered,
+    )

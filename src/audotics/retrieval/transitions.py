@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.data.corpus import POSITIVE_EVENTS, Corpus
 from audotics.data.interactions import Interactions
 from audotics.domain import IndexArray
@@ -70,13 +71,14 @@ class Transitions(ItemItemRetriever[TransitionsConfig]):
         weights = sparse.csr_matrix((data, (entries.row, entries.col)), shape=counts.shape)
         return weight_arrays(largest_of_rows(weights, self.config.n_neighbours))
 
-    def history(self, histories: Interactions) -> sparse.csr_matrix:
+    def history(self, histories: Interactions) -> Compressed:
         """The last tracks, fading backwards; a query whose order is unknown has none that is last."""
-        if not histories.ordered:
-            return histories.matrix()
-        since = histories.tracks_since
-        weights = np.where(since < self.config.n_recent, self.config.decay ** since.astype(np.float32), 0.0)
-        return histories.matrix(weights.astype(np.float32))
+        weights = np.ones(histories.n_pairs, np.float32)
+        if histories.ordered:
+            since = histories.tracks_since
+            faded = self.config.decay ** since.astype(np.float32)
+            weights = np.where(since < self.config.n_recent, faded, 0.0).astype(np.float32)
+        return Compressed(weights, histories.track_index, histories.indptr, histories.n_tracks)
 
     def _count(self, corpus: Corpus) -> sparse.csr_matrix:
         """Weighted transitions ``[n_tracks, n_tracks]`` without those from a track to itself."""

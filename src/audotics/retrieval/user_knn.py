@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
-from scipy import sparse
 
+from audotics.data.compressed import Compressed, product
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
-from audotics.retrieval.item_item import largest_of_rows, with_data
-from audotics.retrieval.learned import LearnedRetriever, strongest_track
+from audotics.retrieval.item_item import largest_entries, with_data
+from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
 from audotics.retrieval.protocol import (
     Arrays,
     Choice,
@@ -103,39 +103,54 @@ class UserKNN(LearnedRetriever[UserKNNConfig]):
 
     def score(self, batch: QueryBatch) -> FloatArray:
         """Scores ``[batch, n_tracks]``."""
-        scores: FloatArray = self.compact_scores(batch).toarray()
-        return scores
+        return self.compact_scores(batch).toarray()
 
-    def compact_scores(self, batch: QueryBatch) -> sparse.csr_matrix:
+    def compact_scores(self, batch: QueryBatch) -> Compressed:
         """The same, compressed: most tracks get no vote."""
-        return sparse.csr_matrix(self._neighbours(batch.histories) @ self._stored("votes"))
+        return product(self._neighbours(self._history(batch.histories)), self._stored("votes"))
 
-    def explain(self, batch: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
+    def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track that did most to bring in the neighbours who voted for the track."""
-        histories = batch.histories
-        by_track, votes = self._stored("by_track"), self._stored("votes").T.tocsr()
-        heard = by_track[histories.track_index]
-        voters = votes[track_index[histories.row_index]].astype(bool)
-        neighbours = self._neighbours(histories).astype(bool)[histories.row_index]
-        shared = np.asarray(heard.multiply(voters).multiply(neighbours).sum(axis=1)).ravel()
-        contributions = self._history(histories).data * shared
-        return strongest_track(histories, contributions.astype(np.float32), track_index)
+        history = self._history(query.histories)
+        neighbours = np.sort(self._neighbours(history).indices)
+        by_track = self._stored("by_track")
+        voted = self._stored("votes").found(neighbours, track_index) > 0
+        shares = voted.astype(np.float32) @ self._likeness(by_track, history.indices, neighbours)
+        return strongest_tracks(query.histories, shares * history.data, track_index)
 
-    def _neighbours(self, histories: Interactions) -> sparse.csr_matrix:
+    @staticmethod
+    def _likeness(by_track: Compressed, heard: IndexArray, neighbours: IndexArray) -> FloatArray:
+        """What each heard track adds to the likeness of each neighbour ``[n_neighbours, n_heard]``."""
+        places, lengths = by_track.entries(heard)
+        listeners = by_track.indices.take(places)
+        is_neighbour = np.zeros(by_track.n_columns, np.bool_)
+        is_neighbour[neighbours] = True
+        theirs = is_neighbour.take(listeners).nonzero()[0]
+        likeness = np.zeros((len(neighbours), len(heard)), np.float32)
+        column = np.arange(len(heard)).repeat(lengths)[theirs]
+        likeness[neighbours.searchsorted(listeners[theirs]), column] = by_track.data[places[theirs]]
+        return likeness
+
+    def _neighbours(self, histories: Compressed) -> Compressed:
         """Weights of the nearest listeners ``[batch, n_users]``."""
-        alike = sparse.csr_matrix(self._history(histories) @ self._stored("by_track"))
-        nearest = largest_of_rows(alike, self.config.n_neighbours)
-        nearest.data **= np.float32(self.config.sharpness)
-        return nearest
+        alike = product(histories, self._stored("by_track"))
+        kept, rows = largest_entries(alike.data, alike.indices, alike.indptr, self.config.n_neighbours)
+        counts = np.bincount(rows, minlength=alike.n_rows)
+        return Compressed(
+            alike.data[kept] ** np.float32(self.config.sharpness),
+            alike.indices[kept],
+            np.concatenate([[0], counts.cumsum()]),
+            alike.n_columns,
+        )
 
-    def _history(self, histories: Interactions) -> sparse.csr_matrix:
+    def _history(self, histories: Interactions) -> Compressed:
         config = self.config
         weights = HistoryWeights.learned(self.arrays(), config.history_strength, config.half_life)
-        return weights.matrix(histories)
+        return weights.rows(histories)
 
-    def _stored(self, name: str) -> sparse.csr_matrix:
+    def _stored(self, name: str) -> Compressed:
         """``by_track [n_tracks, n_users]`` or ``votes [n_users, n_tracks]``."""
         arrays = self.arrays()
-        shape = (len(arrays["by_track_indptr"]) - 1, len(arrays["votes_indptr"]) - 1)
-        parts = tuple(arrays[f"{name}_{part}"] for part in ("data", "indices", "indptr"))
-        return sparse.csr_matrix(parts, shape=shape if name == "by_track" else shape[::-1], copy=False)
+        other = "votes" if name == "by_track" else "by_track"
+        names = (f"{name}_data", f"{name}_indices", f"{name}_indptr")
+        return Compressed.of(arrays, len(arrays[f"{other}_indptr"]) - 1, names)

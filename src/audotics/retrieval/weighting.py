@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.data.interactions import Interactions
 from audotics.domain import FloatArray
 from audotics.retrieval.protocol import Choice
@@ -34,6 +34,8 @@ def play_weights(plays: npt.NDArray[np.float32], scale: float, strength: float) 
     Returns:
         ``[n_pairs]`` weights above 0.
     """
+    if strength == 0:
+        return np.ones(len(plays), np.float32)
     weights = (1.0 + strength * np.log1p(plays / scale)) / (1.0 + strength * np.log(2.0))
     as_float32: FloatArray = weights.astype(np.float32)
     return as_float32
@@ -82,10 +84,16 @@ class HistoryWeights:
         scale, ordered = float(arrays["play_scale"][0]), bool(arrays["ordered"][0])
         return cls(scale, strength, half_life, ordered=ordered)
 
-    def matrix(self, histories: Interactions) -> sparse.csr_matrix:
-        """Weights of the histories ``[batch, n_tracks]``."""
+    def of(self, histories: Interactions) -> FloatArray:
+        """Weights of all pairs ``[n_pairs]``, above 0."""
         plays = play_weights(histories.plays, self._scale, self._strength)
-        return histories.matrix(plays * recency_weights(histories, self._half_life))
+        if self._half_life is not None:
+            plays *= recency_weights(histories, self._half_life)
+        return plays
+
+    def rows(self, histories: Interactions) -> Compressed:
+        """The same as rows ``[batch, n_tracks]``; shares the histories' tracks."""
+        return Compressed(self.of(histories), histories.track_index, histories.indptr, histories.n_tracks)
 
 
 def weighting_arrays(interactions: Interactions) -> dict[str, npt.NDArray[Any]]:
