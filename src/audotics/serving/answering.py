@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import random
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +23,10 @@ from audotics.serving.profiles import NOBODY, Profile, Profiles
 from audotics.serving.served import Served
 
 _log = logging.getLogger("audotics.serving")
+
+
+_ERASED = "\0"
+"""Before the name of an erased listener: ids hold no null, so no version knows anybody of that name."""
 
 
 class _SteppedDownError(Exception):
@@ -54,6 +58,8 @@ class _Ask:
         )
 
     def body(self, slate: Slate, rung: Rung) -> bytes:
+        if slate.user_id is not None:
+            slate = replace(slate, user_id=slate.user_id.removeprefix(_ERASED))
         return body(slate, rung, self.served.version, self.variant, explain=self.explain)
 
 
@@ -106,14 +112,14 @@ class Answering:
         at = datetime.now(UTC)
         deadline = Deadline.after(self._deadline_s)
         served = self._models.current
-        query = replace(query, context=replace(query.context, at=at))
+        query = self._without_erased(replace(query, context=replace(query.context, at=at)))
         listeners = query.group or ((query.user_id,) if query.user_id is not None else ())
         missing: list[str] = []
         profiles = {}
         for user_id in listeners:
-            profile = self._profiles.known(user_id, served.trained_until)
+            profile = self._profiles.known(user_id.removeprefix(_ERASED), served.trained_until)
             if profile is None:
-                profile = await self._read_profile(user_id, served, deadline, missing)
+                profile = await self._read_profile(user_id.removeprefix(_ERASED), served, deadline, missing)
             profiles[user_id] = profile
         ask = _Ask(
             query,
@@ -127,8 +133,17 @@ class Answering:
         )
         return await self._answer(ask, missing)
 
+    def _without_erased(self, query: Query) -> Query:
+        """The query with names that no version knows for listeners who were erased."""
+        if query.user_id is not None and self._profiles.is_erased(query.user_id):
+            return replace(query, user_id=_ERASED + query.user_id)
+        if any(self._profiles.is_erased(one) for one in query.group):
+            renamed = (_ERASED + one if self._profiles.is_erased(one) else one for one in query.group)
+            return replace(query, group=tuple(renamed))
+        return query
+
     async def _answer(self, ask: _Ask, missing: list[str]) -> Answer:
-        request_id = secrets.token_hex(12)
+        request_id = f"{random.getrandbits(96):024x}"
         key = ask.key
         found = self._cache.look_local(key, ask.revision)
         if found is not None and found.fresh:

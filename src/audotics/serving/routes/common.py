@@ -13,7 +13,7 @@ from audotics.serving.schemas import Id
 from audotics.serving.service import Service
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 

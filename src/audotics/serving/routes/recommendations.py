@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Query as QueryParameter
 
-from audotics.domain import Block, Context, Mode, Query
+from audotics.domain import Block, Context, Query
 from audotics.serving.routes.common import ServiceOf, TrackId, UserId, problems, shown
-from audotics.serving.schemas import MAX_K, Id, RecommendationsAnswer, RecommendationsIn, Short
+from audotics.serving.routes.parameters import ListenerParameters, documented, parsed
+from audotics.serving.schemas import MAX_K, Id, RecommendationsAnswer, RecommendationsIn
 
 router = APIRouter(tags=["recommendations"])
 
@@ -22,22 +23,20 @@ RADIO_RULES = {"artist_cap": 3, "order": "flow"}
     "/v1/users/{user_id}/recommendations",
     response_model=RecommendationsAnswer,
     responses=problems(),
+    openapi_extra=documented(ListenerParameters),
     summary="Recommend tracks to a listener",
 )
-async def for_listener(
-    service: ServiceOf,
-    user_id: UserId,
-    k: K = 10,
-    mode: Annotated[Mode, QueryParameter(description="Whether heard tracks may appear.")] = Mode.DISCOVER,
-    device: Annotated[Short | None, QueryParameter()] = None,
-    country: Annotated[Short | None, QueryParameter()] = None,
-    exclude: Annotated[tuple[Id, ...], QueryParameter(description="Tracks to leave out.")] = (),
-    explain: Explain = True,
-) -> Response:
+async def for_listener(service: ServiceOf, user_id: UserId, request: Request) -> Response:
     """Listeners that training never saw are welcome: their events since, country and hour speak for them."""
-    context = Context(device=device, country=country)
-    query = Query(user_id=user_id, k=k, mode=mode, exclude=exclude, context=context)
-    return shown(service, await service.answering.answer(query, explain=explain))
+    asked = parsed(ListenerParameters, request, lists=frozenset({"exclude"}))
+    query = Query(
+        user_id=user_id,
+        k=asked.k,
+        mode=asked.mode,
+        exclude=asked.exclude,
+        context=Context(device=asked.device, country=asked.country),
+    )
+    return shown(service, await service.answering.answer(query, explain=asked.explain))
 
 
 @router.post(
