@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from audotics.recommender.batch import BatchProcessor as BatchProcessor
     from audotics.recommender.feature_pipeline import FeaturePipeline as FeaturePipeline
     from audotics.recommender.recommender import Recommender as Recommender
+    from audotics.serving.cache import CacheManager as CacheManager
     from audotics.training.config import TrainConfig as TrainConfig
     from audotics.training.pipeline import TrainingPipeline as TrainingPipeline
 
@@ -29,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "BatchProcessor": "recommender.batch",
+        "CacheManager": "serving.cache",
         "DataProcessor": "features.processor",
         "Dataset": "data.dataset",
         "DeepRecommender": "ranking.model",

@@ -32,12 +32,12 @@ def _run_by(
         async def watched() -> None:
             # What asyncio would only log (a lost error, a lost task) fails the test.
             asyncio.get_running_loop().set_exception_handler(
-                lambda _, context: complaints.append(str(context.get("exception") or context["message"]))
+                lambda _, context: complaints.append(repr(context))
             )
             await test(*args, **kwargs)
 
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(watched())
-        assert not complaints
+        assert not complaints, complaints
 
     return run
