@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from audotics.data.compressed import Compressed, product
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
@@ -55,8 +57,8 @@ class ContentProfile:
         per_query = max(terms.n_terms, track_index.shape[1] * per_track, 1)
         step = max(1, int(_BLOCK / per_query))
         for start in range(0, batch.size if out.size else 0, step):
-            block = np.arange(start, min(start + step, batch.size))
-            profiles = self._profiles(terms, batch.histories.rows(block))
+            block = slice(start, start + step)
+            profiles = self._profiles(terms, batch.part(start, start + step).histories)
             out[block] = self._cosines(terms, profiles, track_index[block])
         return out
 
@@ -69,7 +71,7 @@ class ContentProfile:
         """Fitted again from what `arrays` gave."""
         profile = cls()
         profile._terms = TermMatrix.from_arrays(arrays)
-        profile._offsets = arrays["offsets"]
+        profile._offsets = np.asarray(arrays["offsets"])
         return profile
 
     def _fitted(self) -> TermMatrix:
@@ -79,11 +81,15 @@ class ContentProfile:
 
     def _profiles(self, terms: TermMatrix, histories: Interactions) -> FloatArray:
         """Dense profiles ``[batch, n_terms]``, each group's part of length 1 (or empty)."""
-        profiles: FloatArray = (histories.matrix(np.log1p(histories.plays)) @ terms.matrix).toarray()
-        for columns in terms.slices.values():
-            part = profiles[:, columns]
-            part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return profiles
+        played = Compressed(
+            np.log1p(histories.plays), histories.track_index, histories.indptr, histories.n_tracks
+        )
+        profiles = product(played, terms.compressed)
+        group = terms.bounds[1:].searchsorted(profiles.indices, side="right")
+        part = np.arange(profiles.n_rows).repeat(profiles.lengths) * len(terms.groups) + group
+        lengths = np.sqrt(np.bincount(part, profiles.data**2, profiles.n_rows * len(terms.groups)))
+        scales = np.maximum(lengths[part], np.finfo(np.float32).tiny).astype(np.float32)
+        return replace(profiles, data=profiles.data / scales).toarray()
 
     def _cosines(self, terms: TermMatrix, profiles: FloatArray, track_index: IndexArray) -> FloatArray:
         """Dot products ``[batch, width, n_groups]`` of the profiles with the candidates' rows, per group.
@@ -92,13 +98,18 @@ class ContentProfile:
         groups there are; in double precision it loses nothing that float32 could show.
         """
         wanted = np.maximum(track_index, 0).ravel()
-        rows = terms.matrix[wanted]
-        per_query = np.diff(rows.indptr[:: track_index.shape[1]])
-        query = np.repeat(np.arange(len(profiles)), per_query)
-        running = np.zeros(rows.nnz + 1)
-        np.cumsum(rows.data * profiles[query, rows.indices], out=running[1:])
+        places, lengths = terms.compressed.entries(wanted)
+        in_profiles = terms.compressed.indices.take(places)
+        if len(profiles) > 1:
+            query = np.arange(len(profiles)).repeat(track_index.shape[1])
+            in_profiles = in_profiles + (query * profiles.shape[1]).repeat(lengths)
+        values = profiles.ravel().take(in_profiles)
+        values *= terms.compressed.data.take(places)
+        running = np.zeros(len(places) + 1)
+        np.cumsum(values, out=running[1:])
         edges = self._offsets[wanted]
-        edges += (rows.indptr[:-1] - edges[:, 0])[:, None]
-        cosines = np.diff(running[edges], axis=1).reshape(*track_index.shape, -1)
+        edges += (lengths.cumsum() - lengths - edges[:, 0])[:, None]
+        ends = running.take(edges)
+        cosines = (ends[:, 1:] - ends[:, :-1]).astype(np.float32).reshape(*track_index.shape, -1)
         cosines[track_index == PADDING] = 0.0
-        return cosines.astype(np.float32)
+        return cosines

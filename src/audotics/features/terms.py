@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
+from audotics.data.compressed import Compressed
 from audotics.domain import TimeArray
 from audotics.features.catalogue import album_keys, artist_keys, term_lists, text_column
 from audotics.features.weights import inverse_document_frequency, tfidf_rows
@@ -40,6 +41,11 @@ class TermMatrix:
     names: tuple[str, ...]
     groups: tuple[str, ...]
     bounds: TimeArray
+
+    @property
+    def compressed(self) -> Compressed:
+        """The matrix in the form that requests read."""
+        return Compressed(self.matrix.data, self.matrix.indices, self.matrix.indptr, self.n_terms)
 
     @property
     def n_tracks(self) -> int:
