@@ -177,13 +177,23 @@ def note_unknown(recommender: Recommender, user_ids: Sequence[str]) -> None:
         )
 
 
-def note_short(table: pl.DataFrame, user_ids: Sequence[str], k: int) -> None:
-    """Say on standard error if lists are shorter than was asked for."""
-    n_full = table.filter(pl.col("rank") == k).height
-    n_short = len(user_ids) - n_full
+def counted(table: pl.DataFrame) -> pl.DataFrame:
+    """Tracks of each listener who got any: ``user_id``, ``n_tracks``."""
+    return table.group_by("user_id").agg(pl.len().alias("n_tracks"))
+
+
+def note_short(n_tracks: pl.DataFrame, n_lists: int, k: int) -> None:
+    """Say on standard error if lists are shorter than was asked for.
+
+    Args:
+        n_tracks: See `counted`.
+        n_lists: How many were asked for.
+        k: How many tracks each.
+    """
+    n_short = n_lists - n_tracks.filter(pl.col("n_tracks") >= k).height
     if n_short:
         note(
-            f"{n_short:,} of {len(user_ids):,} lists have fewer than {k:,} tracks; "
+            f"{n_short:,} of {n_lists:,} lists have fewer than {k:,} tracks; "
             "the model has no more candidates for them"
         )
 

@@ -122,17 +122,20 @@ def recommend(
     if out is None:
         table = output.explained(recommender, queries)
         output.show(table, as_json=as_json)
+        n_tracks = output.counted(table)
     elif artist or group:
         table = output.explained(recommender, queries).select("user_id", "track_id", "rank", "score")
         output.write(table, out)
+        n_tracks = output.counted(table)
     else:
-        table, statistics = _write_lists(recommender, listeners, k, wanted, out, progress)
-        told = {"file": str(out), "n_listeners": len(listeners), "n_rows": table.height}
+        n_tracks, statistics = _write_lists(recommender, listeners, k, wanted, out, progress)
+        n_rows = int(n_tracks["n_tracks"].sum())
+        told = {"file": str(out), "n_listeners": len(listeners), "n_rows": n_rows}
         if as_json:
             print(json.dumps(told if rules is None else told | {"slates": statistics.summary()}))
         elif not quiet:
-            print(f"{out}: {table.height:,} rows for {len(listeners):,} listeners")
-    output.note_short(table, [query.user_id or "" for query in queries], k)
+            print(f"{out}: {n_rows:,} rows for {len(listeners):,} listeners")
+    output.note_short(n_tracks, len(queries), k)
 
 
 def _read_rules(file: Path | None) -> SlateConfig:
@@ -172,14 +175,13 @@ def _trained_for_heard(manifest: Manifest) -> bool:
 def _write_lists(
     recommender: Recommender, listeners: list[str], k: int, mode: Mode, out: Path, progress: Progress
 ) -> tuple[pl.DataFrame, SlateStatistics]:
-    from audotics.cli import output
     from audotics.recommender.batch import BatchProcessor
+    from audotics.recommender.batch_files import BatchFile
 
+    file = BatchFile(BatchProcessor(recommender), out)
     with progress.stage("recommend", total=len(listeners)) as stage:
-        processor = BatchProcessor(recommender)
-        table = processor.table(listeners, k, mode, stage.advance)
-    output.write(table, out)
-    return table, processor.statistics
+        n_tracks = file.write(listeners, k, mode, stage.advance)
+    return n_tracks, file.statistics
 
 
 def similar(

@@ -38,6 +38,16 @@ class BatchProcessor:
         self._n_threads = n_threads or os.cpu_count() or 1
         self.statistics = SlateStatistics()
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What lists depend on, beside listeners, length and mode: the version and the rules."""
+        recommender = self._recommender
+        return {
+            "model_version": recommender.model_version,
+            "vocabulary": recommender.users.fingerprint + recommender.tracks.fingerprint,
+            "rules": recommender.rules.model_dump_json(),
+        }
+
     def table(
         self, user_ids: Sequence[str], k: int, mode: Mode, on_done: Callable[[int], None] = lambda _: None
     ) -> pl.DataFrame:
