@@ -200,6 +200,15 @@ class PostgreSQLServer(Server):
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
+    def empty_database(self) -> str:
+        """The URL of a database that is emptied by this; quicker than a new one."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname = current_database()"
+        )
+        self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        return self.url()
+
     def new_database(self) -> str:
         """Create an empty database; its URL."""
         self._n_databases += 1
@@ -278,5 +287,5 @@ def postgresql_server() -> Iterator[Server]:
 def postgresql(postgresql_server: PostgreSQLServer) -> Iterator[str]:
     """The URL of an empty database; what the test does to the server is mended afterwards."""
     postgresql_server.recover()
-    yield postgresql_server.new_database()
+    yield postgresql_server.empty_database()
     postgresql_server.recover()
