@@ -104,9 +104,15 @@ class BoostedRanker:
             raise NotFittedError("BoostedRanker")
         check_feature_names(inputs, self.feature_names_)
         present = inputs.present
+        share = linear_share(inputs, self.weights_)
+        if present.all():
+            n_rows, n_features = present.size, inputs.features.shape[2]
+            rows = np.empty((n_rows, n_features + 1), np.float32, order="F")
+            rows[:, :n_features] = inputs.features.reshape(n_rows, n_features)
+            rows[:, n_features] = share.ravel()
+            return self._forest.sums(rows).astype(np.float32).reshape(present.shape)
         scores = np.full(present.shape, -np.inf, np.float32)
         if present.any():
-            share = linear_share(inputs, self.weights_)
             rows = np.column_stack([inputs.features[present], share[present]])
             scores[present] = self._forest.sums(rows)
         return scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,7 @@ class Forest:
         self._n_planes = max(1, (self._n_leaves - 1).bit_length())
         self._per_byte = 8 // self._n_planes
         self._tables = self._tabulate(leaf_tree, leaf_number, leaf_value)
+        self._table_starts = np.arange(len(self._tables), dtype=np.int32)[:, None] * 256
 
     def sums(self, features: FloatArray) -> npt.NDArray[np.float64]:
         """What the trees say of each row ``[n_rows]``.
@@ -77,8 +79,7 @@ class Forest:
         for start in range(0, len(features), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
             codes = self._codes(self._leaf_bits(self._test_bits(features[rows])), len(sums[rows]))
-            for table, code in zip(self._tables, codes, strict=True):
-                sums[rows] += table.take(code)
+            sums[rows] += self._tables.ravel().take(codes + self._table_starts).sum(axis=0)
         return sums
 
     def _collect_tests(self, trees: Trees) -> _Places:
@@ -91,8 +92,12 @@ class Forest:
         test_of_node = np.zeros(len(trees.feature), np.int64)
         test_of_node[order] = np.cumsum(fresh) - 1
         self._thresholds = threshold[fresh]
-        self._asked, starts = np.unique(feature[fresh], return_index=True)
-        self._bounds = np.append(starts, len(self._thresholds))
+        asked, starts = np.unique(feature[fresh], return_index=True)
+        tests = [slice(*ends) for ends in pairwise([*starts.tolist(), len(self._thresholds)])]
+        self._tests = [
+            (place, part, self._thresholds[part, None])
+            for place, part in zip(asked.tolist(), tests, strict=True)
+        ]
         return test_of_node
 
     def _descend(
@@ -135,10 +140,9 @@ class Forest:
     def _test_bits(self, features: FloatArray) -> _Bytes:
         """Answers of all tests ``[n_tests, n_rows / 8]``: 1 sends a row to the right."""
         answers = np.empty((len(self._thresholds), len(features)), np.bool_)
-        for number, feature in enumerate(self._asked.tolist()):
-            tests = slice(self._bounds[number], self._bounds[number + 1])
-            column = np.ascontiguousarray(features[:, feature])
-            np.greater(column, self._thresholds[tests, None], out=answers[tests])
+        columns = np.ascontiguousarray(features.T)
+        for feature, tests, thresholds in self._tests:
+            np.greater(columns[feature], thresholds, out=answers[tests])
         return np.packbits(answers, axis=1, bitorder="little")
 
     def _leaf_bits(self, tests: _Bytes) -> _Bytes:
