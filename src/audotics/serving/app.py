@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from audotics.serving import problems
 from audotics.serving.access import Access, KeyFile
@@ -19,7 +20,7 @@ from audotics.version import __version__
 DESCRIPTION = "Personal music recommendations that change with the listener's last event."
 
 
-def create_app(settings: Settings) -> RequestFrame:
+def create_app(settings: Settings) -> ASGIApp:
     """The application with what every request passes around it.
 
     Args:
@@ -46,9 +47,10 @@ def create_app(settings: Settings) -> RequestFrame:
     problems.install(app)
     for room in (recommendations, events, playlists, users, models, health):
         app.include_router(room.router)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
-        )
     frame = RequestFrame(app, Access(keys, settings.rate_limit), settings.max_body_bytes)
-    return frame
+    if not settings.cors_origins:
+        return frame
+    # Outermost: browsers ask before they send a key, and read refusals only where they may.
+    return CORSMiddleware(
+        frame, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from collections.abc import Sequence
@@ -13,8 +12,9 @@ from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from audotics.data.schema import CONTEXT_PREFIX
+from audotics.data.schema import MAX_ID_BYTES
 from audotics.errors import BadInputError
 from audotics.journal.committer import GroupCommitter
 from audotics.journal.events import JournalEvent, Recorded
@@ -105,41 +105,33 @@ class Ingestion:
 
 def _parsed(raw: bytes) -> tuple[list[tuple[int, EventIn]], list[dict[str, Any]]]:
     """Valid events with their places, and what is wrong with the others."""
-    start = raw.lstrip()[:1]
     try:
-        if start == b"{":
-            wrapped = _wrapped(raw)
-            if wrapped is None:
-                return [(0, _ONE.validate_json(raw))], []
-            raw = wrapped
-        many = _MANY.validate_json(raw)
-    except ValidationError as error:
-        if start not in {b"{", b"["} or error.errors()[0]["type"] == "json_invalid":
-            raise BadInputError(
-                "the body is not JSON", where="body", remedy="Send an event or a list of events"
-            ) from error
-        return _row_by_row(raw)
+        many = _MANY.validate_json(raw) if raw.lstrip()[:1] == b"[" else None
+    except ValidationError:
+        many = None
+    if many is None:
+        return _row_by_row(_rows(raw))
     if len(many) > MAX_EVENTS:
         raise _too_many(len(many))
     return list(enumerate(many)), []
 
 
-def _wrapped(raw: bytes) -> bytes | None:
-    """The list inside ``{"events": [...]}``; None where the body is an event itself."""
-    if b'"events"' not in raw:
-        return None
+def _rows(raw: bytes) -> list[Any]:
+    """The events of ``[...]``, ``{"events": [...]}`` or one event, not yet checked."""
     try:
-        document = json.loads(raw)
-    except ValueError:
-        return None
-    events = document.get("events")
-    return orjson.dumps(events) if isinstance(events, list) and len(document) == 1 else None
+        # The parser of pydantic itself: bounded in depth and in digits, as hostile bodies need it.
+        document = from_json(raw)
+    except ValueError as error:
+        raise BadInputError(
+            "the body is not JSON", where="body", remedy="Send an event or a list of events"
+        ) from error
+    if isinstance(document, dict) and document.keys() == {"events"}:
+        document = document["events"]
+    return document if isinstance(document, list) else [document]
 
 
-def _row_by_row(raw: bytes) -> tuple[list[tuple[int, EventIn]], list[dict[str, Any]]]:
-    """The slow way, for requests in which something is wrong."""
-    document = json.loads(raw)
-    rows: Sequence[Any] = document if isinstance(document, list) else [document]
+def _row_by_row(rows: Sequence[Any]) -> tuple[list[tuple[int, EventIn]], list[dict[str, Any]]]:
+    """The slow way, for single events and for requests in which something is wrong."""
     if len(rows) > MAX_EVENTS:
         raise _too_many(len(rows))
     valid: list[tuple[int, EventIn]] = []
@@ -148,8 +140,8 @@ def _row_by_row(raw: bytes) -> tuple[list[tuple[int, EventIn]], list[dict[str, A
         try:
             valid.append((index, _ONE.validate_python(row)))
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"])[:MAX_ID_BYTES]
             errors.append({"index": index, "field": field, "reason": first["msg"]})
     return valid, errors
 
@@ -159,7 +151,6 @@ def _too_many(n: int) -> BadInputError:
 
 
 def _journal_event(row: EventIn, at: datetime) -> JournalEvent:
-    extra = row.model_extra
     return JournalEvent(
         event_id=row.event_id or secrets.token_hex(16),
         user_id=row.user_id,
@@ -170,6 +161,6 @@ def _journal_event(row: EventIn, at: datetime) -> JournalEvent:
         session_id=row.session_id,
         device=row.device,
         country=row.country,
-        context={name.removeprefix(CONTEXT_PREFIX): value for name, value in extra.items()} if extra else {},
+        context=row.model_extra or {},
         request_id=row.request_id,
     )

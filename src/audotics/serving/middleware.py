@@ -8,6 +8,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audotics.serving.access import Access
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = logging.getLogger("audotics.access")
-
-
-class _TooLongError(Exception):
-    """The body goes on beyond the limit."""
 
 
 class RequestFrame:
@@ -61,16 +58,17 @@ class RequestFrame:
         try:
             refusal = self._access.refusal(scope["method"], scope["path"], headers)
             if refusal is None and self._announced(headers) > self._most:
-                refusal = problem(413, f"the body is longer than {self._most:,} bytes")
+                refusal = problem(413, self._too_long)
             if refusal is not None:
                 await refusal(scope, receive, named)
                 return
-            try:
-                await self._app(scope, self._limited(receive), named)
-            except _TooLongError:
-                await problem(413, f"the body is longer than {self._most:,} bytes")(scope, receive, named)
+            await self._app(scope, self._limited(receive), named)
         finally:
             self._told(scope, status, time.perf_counter() - started, request_id)
+
+    @property
+    def _too_long(self) -> str:
+        return f"the body is longer than {self._most:,} bytes"
 
     @staticmethod
     def _announced(headers: dict[bytes, bytes]) -> int:
@@ -86,7 +84,7 @@ class RequestFrame:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self._most:
-                raise _TooLongError
+                raise HTTPException(413, self._too_long)  # where the application reads, so it answers
             return message
 
         return counted

@@ -37,7 +37,10 @@ class _In(BaseModel):
 
 
 def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("outside the years 1 to 9999 in UTC") from None
 
 
 Moment = Annotated[datetime, AfterValidator(_utc)]
@@ -66,7 +69,7 @@ class EventIn(BaseModel):
     def _extras_are_context(self) -> EventIn:
         for name, value in (self.model_extra or {}).items():
             if not name.startswith(CONTEXT_PREFIX):
-                raise ValueError(f"there is no field {name!r}; further ones begin with {CONTEXT_PREFIX}")
+                raise ValueError(f"there is no field {name[:64]!r}; further ones begin with {CONTEXT_PREFIX}")
             if not isinstance(value, str) or len(value) > MAX_ID_BYTES or len(name) > MAX_ID_BYTES:
                 raise ValueError(f"{name[:64]} must be text of at most {MAX_ID_BYTES} characters")
         return self

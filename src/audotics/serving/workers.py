@@ -71,6 +71,9 @@ def run_worker(settings: Settings, listening: socket.socket) -> int:
         timeout_keep_alive=30,
         backlog=2048,
     )
+    # Uvicorn raises the signal that ended it once more: an orderly end is no death by a signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     server = uvicorn.Server(config)
     server.run(sockets=[listening])
     return 0 if server.started else 1

@@ -7,10 +7,26 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request, Response
 from fastapi import Path as PathParameter
+from starlette.convertors import Convertor, register_url_convertor
 
 from audotics.serving.encoding import Answer
 from audotics.serving.schemas import Id
 from audotics.serving.service import Service
+
+
+class _OpaqueId(Convertor[str]):
+    """The part of a path that is an id: it may hold whatever text can, escaped slashes and line ends too."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("opaque", _OpaqueId())
 
 
 async def _service(request: Request) -> Service:

@@ -20,7 +20,7 @@ RADIO_RULES = {"artist_cap": 3, "order": "flow"}
 
 
 @router.get(
-    "/v1/users/{user_id}/recommendations",
+    "/v1/users/{user_id:opaque}/recommendations",
     response_model=RecommendationsAnswer,
     responses=problems(),
     openapi_extra=documented(ListenerParameters),
@@ -69,7 +69,7 @@ async def for_anybody(service: ServiceOf, wish: RecommendationsIn) -> Response:
 
 
 @router.get(
-    "/v1/tracks/{track_id}/similar",
+    "/v1/tracks/{track_id:opaque}/similar",
     response_model=RecommendationsAnswer,
     responses=problems(404),
     summary="Tracks like this one",
@@ -81,7 +81,7 @@ async def similar(service: ServiceOf, track_id: TrackId, k: K = 10, explain: Exp
 
 
 @router.get(
-    "/v1/tracks/{track_id}/radio",
+    "/v1/tracks/{track_id:opaque}/radio",
     response_model=RecommendationsAnswer,
     responses=problems(404),
     summary="A radio that starts from this track",

@@ -16,7 +16,7 @@ NOTE = (
 
 
 @router.delete(
-    "/v1/users/{user_id}",
+    "/v1/users/{user_id:opaque}",
     response_model=ErasedAnswer,
     responses=problems(503),
     summary="Erase a listener everywhere",
