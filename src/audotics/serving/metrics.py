@@ -58,6 +58,12 @@ class Metrics:
         self._events = Counter(
             "audotics_events_total", "Events by what became of them", ("outcome",), registry=self.registry
         )
+        self._lag = Histogram(
+            "audotics_event_loop_lag_seconds",
+            "How late the event loop wakes up: work that blocks it shows here",
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
         self.swaps = Counter(
             "audotics_model_swaps_total", "Versions that began to serve", registry=self.registry
         )
@@ -83,6 +89,10 @@ class Metrics:
         if child is None:
             child = self._children[key] = self._requests.labels(route, method, str(status))
         child.observe(seconds)  # type: ignore[union-attr]
+
+    def lagged(self, seconds: float) -> None:
+        """Note how late the event loop woke up."""
+        self._lag.observe(max(0.0, seconds))
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

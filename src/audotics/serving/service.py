@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 
 from audotics.domain import Query
@@ -13,6 +14,7 @@ from audotics.journal.committer import GroupCommitter
 from audotics.journal.engine import open_engine
 from audotics.journal.events import EventJournal
 from audotics.journal.exposures import ExposureLog
+from audotics.ranking.runtimes.choice import ScorerChoice
 from audotics.registry.names import CHAMPION
 from audotics.resilience import BreakerState
 from audotics.serving.answering import Answering
@@ -27,6 +29,9 @@ from audotics.slate import SlateConfig, read_rules
 
 FOLLOW_S = 0.02
 """How often the journal is asked for what other processes accepted: their events count here after that."""
+
+LAG_S = 0.1
+"""How often the event loop is looked at."""
 
 _log = logging.getLogger("audotics.serving")
 
@@ -58,7 +63,9 @@ class Service:
             max_bytes=settings.cache_mb * 2**20,
             redis_url=None if redis_url is None else redis_url.get_secret_value(),
         )
-        self.models = ModelFollower(Path(settings.models), alias, rules, self._swapped)
+        scorer = ScorerChoice.parse(settings.scorer)
+        runtimes = partial(scorer.runtime, deadline_s=settings.scorer_deadline_ms / 1000)
+        self.models = ModelFollower(Path(settings.models), alias, rules, self._swapped, runtimes)
         self.ingestion = Ingestion(self.committer, self.profiles, self.metrics)
         self.answering = Answering(
             self.models,
@@ -71,6 +78,7 @@ class Service:
         self.journal_trouble = ""
         self._stopped = threading.Event()
         self._follower = threading.Thread(target=self._follow_journal, name="journal-follower", daemon=True)
+        self._watch: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
@@ -79,10 +87,13 @@ class Service:
         await asyncio.to_thread(self._catch_up)
         self._follower.start()
         self.models.start()
+        self._watch = asyncio.create_task(self._watch_lag())
 
     async def close(self) -> None:
         """Commit what was accepted, then let go of everything."""
         self._stopped.set()
+        if self._watch is not None:
+            self._watch.cancel()
         self.models.stop()
         self.answering.close()
         await asyncio.to_thread(self.committer.close)
@@ -117,6 +128,14 @@ class Service:
         """Answer the most active listeners ahead, one after another, as nobody waits for them."""
         for user_id in self.profiles.most_active(self.settings.warm_listeners):
             await self.answering.answer(Query(user_id=user_id))
+
+    async def _watch_lag(self) -> None:
+        """Measure how late the event loop is, for as long as it runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_S
+            await asyncio.sleep(LAG_S)
+            self.metrics.lagged(loop.time() - due)
 
     def _catch_up(self) -> None:
         """Read the journal to its end; a journal that does not answer is followed later."""

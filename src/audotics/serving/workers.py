@@ -20,14 +20,13 @@ from audotics.errors import BadInputError
 from audotics.serving.app import create_app
 from audotics.serving.metrics import MULTIPROCESS
 from audotics.settings import Settings, read_settings
+from audotics.telemetry.logs import log_json
 
 GRACE_S = 10.0
 """How long requests in flight may take to end after SIGTERM."""
 
 _SWITCH_S = 0.0005
 """The computing thread hands the interpreter to the event loop this often: cached answers do not wait."""
-
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 _log = logging.getLogger("audotics.serving")
 
@@ -53,9 +52,7 @@ def serve(settings: Settings, environment: dict[str, str]) -> int:
 def run_worker(settings: Settings, listening: socket.socket) -> int:
     """Serve in this process on a socket that listens already."""
     sys.setswitchinterval(_SWITCH_S)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    log_json(settings.log_level)
     app = create_app(settings)
     # What was made while loading stays: the collector need not look at it in every full collection.
     gc.collect()
