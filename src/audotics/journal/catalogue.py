@@ -12,6 +12,7 @@ from audotics.errors import BadInputError
 from audotics.journal.engine import reading, writing
 from audotics.journal.tables import take_seqs
 from audotics.journal.tables import tracks as table
+from audotics.journal.texts import check_id, check_text
 
 
 class TrackJournal:
@@ -40,7 +41,8 @@ class TrackJournal:
         """
         try:
             text = json.dumps(dict(document), allow_nan=False)
-            track_id.encode()
+            check_id("track_id", track_id)
+            check_text(track_id)
         except (TypeError, ValueError) as error:
             raise BadInputError(f"cannot be stored: {error}", where=f"track {track_id!r}") from error
         with writing(self._engine) as connection:

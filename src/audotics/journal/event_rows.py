@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from audotics.data.schema import CONTEXT_PREFIX, EVENT_KINDS, MAX_ID_BYTES
 from audotics.errors import BadInputError
 from audotics.journal.tables import events as table
+from audotics.journal.texts import check_id, check_text
 
 _KINDS = frozenset(EVENT_KINDS)
 _MOST = 2**63 - 1
@@ -124,32 +125,16 @@ def to_recorded(
 
 def _check(event: JournalEvent) -> None:
     """Raise ValueError for what one of the databases would refuse, or what no dataset could hold."""
-    for name, given in (
-        ("event_id", event.event_id),
-        ("user_id", event.user_id),
-        ("track_id", event.track_id),
-    ):
-        # Four bytes are the most that a character takes: nearly always counting characters is enough.
-        if not given or (4 * len(given) > MAX_ID_BYTES and len(given.encode()) > MAX_ID_BYTES):
-            raise ValueError(f"{name} must have 1 to {MAX_ID_BYTES} bytes")
+    check_id("event_id", event.event_id)
+    check_id("user_id", event.user_id)
+    check_id("track_id", event.track_id)
     if event.event not in _KINDS:
         raise ValueError(f"event must be one of {', '.join(EVENT_KINDS)}")
     if not -_MOST <= event.at_us <= _MOST or not 0 <= (event.ms_played or 0) <= _MOST:
         raise ValueError("at_us and ms_played must be 64-bit integers, ms_played not negative")
-    text = "".join(
-        [
-            event.event_id,
-            event.user_id,
-            event.track_id,
-            event.session_id or "",
-            event.device or "",
-            event.country or "",
-            event.request_id or "",
-        ]
-    )
-    if "\0" in text:
-        raise ValueError("PostgreSQL cannot store the character U+0000")
-    text.encode()  # UnicodeEncodeError, which is a ValueError, for half of a surrogate pair
+    given = (event.event_id, event.user_id, event.track_id)
+    optional = (event.session_id or "", event.device or "", event.country or "", event.request_id or "")
+    check_text("".join(given + optional))  # once for all: an event costs microseconds
     if event.context:
         _check_context(event.context)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnectionError
 
 from audotics.errors import AudoticsError, BadInputError, DamagedError, StorageFullError, UnavailableError
@@ -105,6 +105,6 @@ def _meaning(error: DBAPIError) -> Meaning | None:
     if state is not None:
         return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2])
     # psycopg's own complaints: connections that never came about or broke, values that it cannot send.
-    if type(cause).__name__ == "DataError":
+    if isinstance(error, DataError):
         return _VALUE
-    return _AWAY if error.connection_invalidated or type(cause).__name__ == "OperationalError" else None
+    return _AWAY if error.connection_invalidated or isinstance(error, OperationalError) else None
