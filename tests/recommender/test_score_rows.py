@@ -17,7 +17,9 @@ from audotics.recommender.score_rows import (
     Wanted,
     rows_of,
 )
+from audotics.retrieval.inner_products import InnerProducts
 from audotics.retrieval.protocol import Scores
+from audotics.retrieval.vector_index import VectorIndex
 
 MANY = 3000
 """Tracks: enough that cuts are guessed."""
@@ -131,3 +133,45 @@ def test_arrays_that_must_not_be_changed_are_not() -> None:
     before = scores.copy()
     rows_of(scores, 0, 4).best(3, barring(0, scores.shape, 0.5))
     np.testing.assert_array_equal(scores, before)
+
+
+def products(n_tracks: int, near: np.ndarray) -> InnerProducts:
+    """Three queries; the index finds nothing but ``near`` promising."""
+    rng = np.random.default_rng(1)
+    promise = np.zeros((1, n_tracks), np.float32)
+    promise[0, near] = 1.0
+    index = VectorIndex(np.array([[1.0], [0.0]], np.float32), promise, max(1, n_tracks // 2), 1.0)
+    vectors = rng.integers(0, 9, (n_tracks, 2)).astype(np.float32)
+    entries = Compressed(
+        np.array([50.0, 3.0], np.float32), np.array([7, 2], np.int32), np.array([0, 1, 1, 2]), n_tracks
+    )
+    return InnerProducts(np.array([[1, 0], [2, 1], [3, 1]], np.float32), vectors, index, entries)
+
+
+def test_products_are_selected_among_what_the_index_finds() -> None:
+    near = np.arange(0, 200, 3)
+    scores = products(200, near)
+    barred = barring(0, (3, 200), 0.2)
+    best = rows_of(scores, 0, 3).best(10, barred)
+    whole = scores.toarray()
+    looked_at = np.full(whole.shape, -np.inf)
+    looked_at[:, near] = whole[:, near]
+    looked_at[[0, 2], [7, 2]] = whole[[0, 2], [7, 2]]
+    np.testing.assert_array_equal(best, expected(looked_at, 10, barred))
+    np.testing.assert_array_equal(rows_of(scores, 1, 2).best(10, Barred.of(barred.mask[1:2]))[0], best[1])
+
+
+def test_all_products_are_compared_where_the_index_finds_too_few() -> None:
+    scores = products(200, np.arange(5))
+    barred = barring(0, (3, 200), 0.2)
+    best = rows_of(scores, 0, 3).best(40, barred)
+    np.testing.assert_array_equal(best, expected(scores.toarray(), 40, barred))
+
+
+def test_products_of_candidates_are_computed_for_them_alone() -> None:
+    scores = products(200, np.arange(0, 200, 3))
+    tracks = np.array([[2, 7, 199], [0, 2, PADDING], [PADDING] * 3], np.int32)
+    found = rows_of(scores, 0, 3).at(Wanted(tracks, 200))
+    whole = scores.toarray()
+    np.testing.assert_array_equal(found[0], whole[0, tracks[0]])
+    np.testing.assert_array_equal(found[1, :2], whole[1, tracks[1, :2]])

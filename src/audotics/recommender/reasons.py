@@ -10,7 +10,7 @@ import polars as pl
 
 from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
-from audotics.domain import PADDING, BoolArray, IndexArray
+from audotics.domain import PADDING, BoolArray, IndexArray, TimeArray
 from audotics.features.catalogue import artist_keys, owner_codes, release_times, text_column
 from audotics.retrieval.protocol import Evidence, Explanation, Retriever
 
@@ -56,8 +56,9 @@ class Explainer:
                     found[place] = explanation
         causes = np.array([PADDING if one is None else one.cause for one in found], dtype=np.int32)
         is_new = self._is_new(flat_tracks, batch.at[rows]).tolist()
-        by_played = self._n_by_artist(batch.histories, rows, flat_tracks).tolist()
-        by_cause = self._n_by_artist(batch.histories, rows, causes).tolist()
+        artists = self._counted_artists(batch.histories)
+        by_played = self._n_by_artist(artists, rows, flat_tracks).tolist()
+        by_cause = self._n_by_artist(artists, rows, causes).tolist()
         result: list[list[str]] = [[] for _ in range(batch.size)]
         for place, row in enumerate(rows.tolist()):
             result[row].append(
@@ -120,7 +121,7 @@ class Explainer:
         A request at no known time is taken to come with the newest release.
         """
         released = self._released_at[tracks]
-        asked_at = np.where(at == NO_TIME, self._released_at.max(initial=NO_TIME), at)
+        asked_at = np.where(at == NO_TIME, self._newest_release, at)
         known = released != NO_TIME
         age = np.where(known, asked_at - np.where(known, released, 0), 0)
         recent = known & (age <= RECENT_DAYS * _US_PER_DAY)
@@ -130,19 +131,23 @@ class Explainer:
         new: BoolArray = recent | unplayed
         return new
 
-    def _n_by_artist(self, histories: Interactions, rows: IndexArray, tracks: IndexArray) -> IndexArray:
+    def _counted_artists(self, histories: Interactions) -> tuple[TimeArray, TimeArray]:
+        """Rows and artists of the histories as one ascending number, and how many tracks each has."""
+        heard = histories.row_index * self._n_owners + self._owners.take(histories.track_index) + 1
+        return np.unique(heard, return_counts=True)
+
+    def _n_by_artist(
+        self, artists: tuple[TimeArray, TimeArray], rows: IndexArray, tracks: IndexArray
+    ) -> IndexArray:
         """How many tracks of each row's history are by the artist of each track; 0 where unknown."""
-        owners = self._owners
-        n_owners = int(owners.max(initial=-1)) + 2
-        heard = histories.row_index.astype(np.int64) * n_owners + owners[histories.track_index] + 1
-        counted, counts = np.unique(heard, return_counts=True)
-        owner = np.where(tracks == PADDING, PADDING, owners[np.maximum(tracks, 0)])
-        wanted = rows.astype(np.int64) * n_owners + owner + 1
-        place = np.minimum(np.searchsorted(counted, wanted), max(0, len(counted) - 1))
+        counted, counts = artists
         if not len(counted):
             return np.zeros(len(tracks), np.int32)
-        matches = (counted[place] == wanted) & (owner != PADDING)
-        return np.where(matches, counts[place], 0).astype(np.int32)
+        owner = np.where(tracks == PADDING, PADDING, self._owners.take(np.maximum(tracks, 0)))
+        wanted = rows * self._n_owners + owner + 1
+        place = np.minimum(counted.searchsorted(wanted), len(counted) - 1)
+        matches = (counted.take(place) == wanted) & (owner != PADDING)
+        return np.where(matches, counts.take(place), 0).astype(np.int32)
 
     def _same_artist(self, one: int, other: int) -> bool:
         return bool(self._owners[one] == self._owners[other] != PADDING)
@@ -152,12 +157,21 @@ class Explainer:
         return owner_codes(artist_keys(self._table))
 
     @cached_property
+    def _n_owners(self) -> np.int64:
+        """One more than there are artists, the unknown one included."""
+        return np.int64(int(self._owners.max(initial=PADDING)) + 2)
+
+    @cached_property
     def _artists(self) -> list[str | None]:
         return text_column(self._table, "artist").to_list()
 
     @cached_property
-    def _released_at(self) -> np.ndarray:
+    def _released_at(self) -> TimeArray:
         return release_times(self._table)
+
+    @cached_property
+    def _newest_release(self) -> int:
+        return int(self._released_at.max(initial=NO_TIME))
 
 
 def track_names(track_table: pl.DataFrame) -> list[str]:

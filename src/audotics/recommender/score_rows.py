@@ -1,6 +1,6 @@
 """One retriever's scores of a few queries: the best of them, and those of given tracks.
 
-Scores come in three forms, and each has its own cheapest way to both. What comes out is the same: as if
+Scores come in several forms, and each has its own cheapest way to both. What comes out is the same: as if
 every track's score stood in an array, tracks that are barred were -inf, and rows were sorted.
 """
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from audotics.data.compressed import Compressed
 from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray, TimeArray
+from audotics.retrieval.inner_products import InnerProducts
 from audotics.retrieval.protocol import Scores
 from audotics.retrieval.top_k import best_of_chosen, guessed_cuts, top_k
 
@@ -208,10 +209,45 @@ class SparseRows:
         return DenseRows(dense)
 
 
+class ProductRows:
+    """Inner products that are computed only where they may be large, and for candidates.
+
+    Args:
+        products: The scores.
+    """
+
+    def __init__(self, products: InnerProducts) -> None:
+        self._products = products
+
+    def best(self, k: int, barred: Barred) -> IndexArray:
+        """See `ScoreRows`; what the index misses is missing, unless too few are left."""
+        k = min(k, self._products.shape[1])
+        best = np.empty((self._products.shape[0], k), np.int32)
+        for row in range(len(best)):
+            near = self._products.near(row, int(barred.counts[row]))
+            near = near[~barred.mask[row].take(near)]
+            if len(near) < k:
+                whole = DenseRows(self._products.part(row, row + 1).toarray())
+                best[row] = whole.best(k, Barred.of(barred.mask[row : row + 1]))[0]
+            else:
+                best[row] = near[top_k(self._products.at(row, near)[None], k)[0]]
+        return best
+
+    def at(self, wanted: Wanted) -> FloatArray:
+        """See `ScoreRows`."""
+        scores = np.zeros(wanted.track_index.shape, np.float32)
+        for row, (tracks, absent) in enumerate(zip(wanted.track_index, wanted.absent, strict=True)):
+            n_present = len(tracks) - int(np.count_nonzero(absent))
+            scores[row, :n_present] = self._products.at(row, tracks[:n_present])
+        return scores
+
+
 def rows_of(scores: Scores, start: int, stop: int) -> ScoreRows:
     """The queries ``start`` to ``stop`` of what `Retriever.compact_scores` gave."""
     if isinstance(scores, Compressed):
         return SparseRows(scores.part(start, stop))
+    if isinstance(scores, InnerProducts):
+        return ProductRows(scores.part(start, stop))
     part = scores[start:stop]
     if scores.strides[0] == 0 and stop > start:
         return SharedRow(np.ascontiguousarray(part[0]), stop - start)

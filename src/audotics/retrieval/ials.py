@@ -12,7 +12,8 @@ from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
-from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
+from audotics.retrieval.factored import FactoredRetriever
+from audotics.retrieval.learned import strongest_tracks
 from audotics.retrieval.protocol import (
     Arrays,
     Choice,
@@ -48,7 +49,7 @@ class IALSConfig(RetrieverConfig):
     """Fixes the starting factors."""
 
 
-class IALS(LearnedRetriever[IALSConfig]):
+class IALS(FactoredRetriever[IALSConfig]):
     """Matrix factorisation for implicit feedback with frequency-scaled regularisation.
 
     Minimises over listener factors ``w`` and track factors ``h``
@@ -69,6 +70,7 @@ class IALS(LearnedRetriever[IALSConfig]):
     """
 
     name: ClassVar[str] = "ials"
+    vectors_name: ClassVar[str] = "track_factors"
     config_type: ClassVar[type[RetrieverConfig]] = IALSConfig
     space: ClassVar[SearchSpace] = {
         "rank": Choice((128, 256, 512)),
@@ -123,12 +125,9 @@ class IALS(LearnedRetriever[IALSConfig]):
             "pairs_per_user": np.array([per_user], np.float32),
         }
 
-    def score(self, batch: QueryBatch) -> FloatArray:
-        """Scores ``[batch, n_tracks]``: folded-in factors times track factors."""
-        confidences, ridge = self._fold_in(batch.histories)
-        solver = self._solver()
-        scores: FloatArray = solver.solve(confidences, ridge) @ solver.factors.T
-        return scores
+    def query_vectors(self, batch: QueryBatch) -> FloatArray:
+        """Folded-in factors ``[batch, rank]``."""
+        return self._solver().solve(*self._fold_in(batch.histories))
 
     def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track with the largest share of the score, which is a sum over the history."""

@@ -89,8 +89,8 @@ class LearnedRetriever(ABC, Generic[ConfigT]):
         """Why tracks scored; see `Retriever.explain`."""
         if rows is None:
             rows = np.arange(batch.size, dtype=np.int32)
-        if len(rows) and (rows == rows[0]).all():
-            return self.explain_one(batch.take(rows[:1]), track_index)
+        if batch.size == 1:
+            return self.explain_one(batch, track_index)
         found: list[Explanation | None] = [None] * len(rows)
         # What a query is scored with is made once for all of its tracks.
         order = rows.argsort(kind="stable")

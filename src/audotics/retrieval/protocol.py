@@ -14,12 +14,13 @@ from audotics.data.compressed import Compressed
 from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
+from audotics.retrieval.inner_products import InnerProducts
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 """Learned state: plain arrays by name, saved as ``.npy`` and memory-mapped when loaded."""
 
 
-Scores: TypeAlias = FloatArray | Compressed
+Scores: TypeAlias = FloatArray | Compressed | InnerProducts
 """Scores ``[batch, n_tracks]``; in the compressed form what is not stored is 0."""
 
 

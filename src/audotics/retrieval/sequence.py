@@ -13,7 +13,8 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray, TimeArray
 from audotics.errors import MissingExtraError
-from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
+from audotics.retrieval.factored import FactoredRetriever
+from audotics.retrieval.learned import strongest_tracks
 from audotics.retrieval.protocol import Arrays, Choice, Explanation, RetrieverConfig, SearchSpace
 from audotics.retrieval.sequence_encoder import encode
 from audotics.retrieval.sequence_inputs import recent_sequences
@@ -62,7 +63,7 @@ class SequenceConfig(RetrieverConfig):
         return self
 
 
-class SequenceEncoder(LearnedRetriever[SequenceConfig]):
+class SequenceEncoder(FactoredRetriever[SequenceConfig]):
     """Inner product of the encoded history with each track's vector.
 
     The last tracks of a history and the pauses between them pass through blocks of causal self-attention,
@@ -77,6 +78,7 @@ class SequenceEncoder(LearnedRetriever[SequenceConfig]):
     """
 
     name: ClassVar[str] = "sequence"
+    vectors_name: ClassVar[str] = "track_vectors"
     config_type: ClassVar[type[RetrieverConfig]] = SequenceConfig
     space: ClassVar[SearchSpace] = {
         "dropout": Choice((0.2, 0.3, 0.5)),
@@ -108,10 +110,9 @@ class SequenceEncoder(LearnedRetriever[SequenceConfig]):
 
         return train(self.config, corpus)
 
-    def score(self, batch: QueryBatch) -> FloatArray:
-        """Scores ``[batch, n_tracks]``; all 0 for an empty history or one of unknown order."""
-        scores: FloatArray = self._encoded(batch.histories, batch.at) @ self.arrays()["track_vectors"].T
-        return scores
+    def query_vectors(self, batch: QueryBatch) -> FloatArray:
+        """Encoded histories ``[batch, dim]``; 0 for an empty one or one of unknown order."""
+        return self._encoded(batch.histories, batch.at)
 
     def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The history track without which the score would fall most, of those most like the track.
@@ -119,15 +120,16 @@ class SequenceEncoder(LearnedRetriever[SequenceConfig]):
         Attention weights are no contributions: so the history is encoded again without each of them.
         """
         history = _ends(query.histories, self.config.length + 1)
+        if not history.n_pairs:
+            return [None] * len(track_index)
         vectors = self.arrays()["track_vectors"]
         wanted = vectors[track_index]
         likeness = wanted @ vectors[history.track_index].T
         likeness[:, history.tracks_since >= self.config.length] = -np.inf
         nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :_ASKED_ABOUT]
         tried = np.unique(nearest[np.isfinite(np.take_along_axis(likeness, nearest, axis=1))])
-        scores = wanted @ self._encoded(history, query.at)[0]
-        shorter = _without_one(history, tried)
-        falls = scores[:, None] - wanted @ self._encoded(shorter, query.at.repeat(len(tried))).T
+        scores = wanted @ self._encoded(_with_and_without(history, tried), query.at.repeat(1 + len(tried))).T
+        falls = scores[:, :1] - scores[:, 1:]
         shares = np.zeros(likeness.shape, np.float32)
         shares[:, tried] = np.where(falls > _LEAST_FALL, falls, 0.0)
         asked = np.zeros(likeness.shape, np.bool_)
@@ -147,13 +149,14 @@ def _ends(histories: Interactions, n: int) -> Interactions:
     return histories.where(histories.tracks_since < n)
 
 
-def _without_one(history: Interactions, pairs: TimeArray) -> Interactions:
-    """The one history without each of some pairs ``[n]``, as ``n`` rows."""
+def _with_and_without(history: Interactions, pairs: TimeArray) -> Interactions:
+    """The one history, then the same without each of some pairs ``[n]``, as ``1 + n`` rows."""
     n_pairs = history.n_pairs
-    place = np.arange(n_pairs - 1) + (np.arange(n_pairs - 1) >= pairs[:, None])
-    taken = place.ravel()
+    shorter = np.arange(n_pairs - 1) + (np.arange(n_pairs - 1) >= pairs[:, None])
+    taken = np.concatenate([np.arange(n_pairs), shorter.ravel()])
+    lengths = np.array([0, n_pairs, *[n_pairs - 1] * len(pairs)])
     return Interactions(
-        np.arange(len(pairs) + 1) * (n_pairs - 1),
+        lengths.cumsum(),
         history.track_index[taken],
         history.plays[taken],
         history.last_at[taken],

@@ -70,11 +70,11 @@ def _encode(weights: Weights, tracks: npt.NDArray[Any], pauses: npt.NDArray[Any]
 
 def _block(block: Weights, states: FloatArray, present: BoolArray, n_last: int) -> FloatArray:
     """The last ``n_last`` places of a block's output ``[n, n_last, dim]``, from ``[n, length, dim]``."""
-    query, key, value = np.split(block["query_key_value"], 3, axis=1)
+    dim = states.shape[-1]
     normed = _normed(states, block["attention_norm"])
-    attended = _attended(
-        normed[:, -n_last:] @ query, normed @ key, normed @ value, block["distance"], present
-    )
+    query = normed[:, -n_last:] @ block["query_key_value"][:, :dim]
+    key_value = normed @ block["query_key_value"][:, dim:]
+    attended = _attended(query, key_value[..., :dim], key_value[..., dim:], block["distance"], present)
     last: FloatArray = states[:, -n_last:] + attended @ block["attended"]
     hidden = _gelu(_normed(last, block["dense_norm"]) @ block["up"] + block["up_shift"])
     return last + hidden @ block["down"] + block["down_shift"]
@@ -101,8 +101,9 @@ def _attended(
 
 def _normed(states: FloatArray, norm: FloatArray) -> FloatArray:
     """Vectors of mean 0 and variance 1, scaled and shifted (Ba et al. 2016)."""
-    centred = states - states.mean(axis=-1, keepdims=True)
-    variance = np.mean(centred * centred, axis=-1, keepdims=True)
+    size = np.float32(states.shape[-1])
+    centred = states - states.sum(axis=-1, keepdims=True) / size
+    variance = (centred * centred).sum(axis=-1, keepdims=True) / size
     normed: FloatArray = centred / np.sqrt(variance + np.float32(NORM_EPSILON)) * norm[0] + norm[1]
     return normed
 
