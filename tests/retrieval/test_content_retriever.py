@@ -12,11 +12,13 @@ from audotics.data.interactions import Interactions
 from audotics.data.schema import TRACKS
 from audotics.domain import FloatArray
 from audotics.features.terms import TermMatrix, content_terms
-from audotics.retrieval import content
-from audotics.retrieval.content import ContentKNN, ContentKNNConfig, described_tracks
+from audotics.retrieval import content, content_description, vector_index
+from audotics.retrieval.content import ContentKNN, ContentKNNConfig
+from audotics.retrieval.content_description import described_tracks
+from audotics.retrieval.inner_products import InnerProducts
 from audotics.retrieval.protocol import Evidence, Explanation
 from contract.planted import completed, events_table, no_users
-from contract.retriever_contract import asking, planted_corpus
+from contract.retriever_contract import asking, everyone, planted_corpus
 
 LOUD_A, QUIET_A, LOUD_B, QUIET_B, BARE = range(5)
 
@@ -132,14 +134,14 @@ def test_a_catalogue_without_content_is_not_served(small: Corpus) -> None:
 @pytest.fixture
 def described(monkeypatch: pytest.MonkeyPatch) -> list[pl.DataFrame]:
     """The tables whose terms were worked out, with nothing remembered before."""
-    monkeypatch.setattr(content, "_LAST_DESCRIBED", {})
+    monkeypatch.setattr(content_description, "_LAST_DESCRIBED", {})
     asked: list[pl.DataFrame] = []
 
     def watched(table: pl.DataFrame) -> TermMatrix:
         asked.append(table)
         return content_terms(table)
 
-    monkeypatch.setattr(content, "content_terms", watched)
+    monkeypatch.setattr(content_description, "content_terms", watched)
     return asked
 
 
@@ -161,7 +163,7 @@ def test_another_catalogue_is_described_anew_and_only_the_last_is_kept(
     other = replace(small, track_table=small.track_table.with_columns(pl.lit("Cy").alias("artist")))
     first = ContentKNN().fit(small).arrays()
     second = ContentKNN().fit(other).arrays()
-    assert len(content._LAST_DESCRIBED) == 1
+    assert len(content_description._LAST_DESCRIBED) == 1
     again = ContentKNN().fit(small).arrays()
     assert len(described) == 3
     assert not np.array_equal(first["name_bytes"], second["name_bytes"])
@@ -171,13 +173,43 @@ def test_another_catalogue_is_described_anew_and_only_the_last_is_kept(
 def test_nothing_is_remembered_of_a_table_that_is_gone(described: list[pl.DataFrame]) -> None:
     table = pl.DataFrame({"track_id": ["a", "b"], "artist": ["Ann", "Ann"], "artist_id": ["x", "x"]})
     described_tracks(table)
-    assert len(content._LAST_DESCRIBED) == 1
+    assert len(content_description._LAST_DESCRIBED) == 1
     described.clear()
     del table
     gc.collect()
-    assert not content._LAST_DESCRIBED
+    assert not content_description._LAST_DESCRIBED
 
 
 def test_shared_arrays_cannot_be_changed(small: Corpus) -> None:
     with pytest.raises(ValueError, match="read-only"):
         ContentKNN().fit(small).arrays()["audio"][0] = 1.0
+
+
+@pytest.mark.parametrize("least_share", [0.0, 1 / 500, 0.3])
+def test_what_is_broad_changes_no_score(monkeypatch: pytest.MonkeyPatch, least_share: float) -> None:
+    """All terms dense, most, or some: the parts add up to the same."""
+    corpus = planted_corpus()
+    batch = everyone(corpus)
+    exact = ContentKNN().fit(corpus)
+    monkeypatch.setattr(content, "LEAST_VECTORS", 10)
+    monkeypatch.setattr(vector_index, "LEAST_VECTORS", 10)
+    monkeypatch.setattr(vector_index, "JUDGED_BEST", 3)
+    monkeypatch.setattr(vector_index, "LEAST_RECALL", 0.0)
+    monkeypatch.setattr(vector_index, "CHOICES", ((2, corpus.n_tracks // 4), (1, corpus.n_tracks // 4)))
+    monkeypatch.setattr(content_description, "LEAST_BROAD_SHARE", least_share)
+    indexed = ContentKNN().fit(corpus)
+    compact = indexed.compact_scores(batch)
+    assert isinstance(compact, InnerProducts)
+    np.testing.assert_allclose(compact.toarray(), exact.score(batch), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(indexed.score(batch), exact.score(batch), rtol=1e-4, atol=1e-6)
+    again = ContentKNN.from_arrays(indexed.config.model_dump(), indexed.arrays())
+    np.testing.assert_array_equal(again.score(batch), indexed.score(batch))
+    explained = exact.explain(batch.part(0, 4), np.arange(4, dtype=np.int32))
+    assert indexed.explain(batch.part(0, 4), np.arange(4, dtype=np.int32)) == explained
+
+
+def test_a_catalogue_of_usual_size_is_compared_exactly() -> None:
+    corpus = planted_corpus()
+    fitted = ContentKNN().fit(corpus)
+    assert not isinstance(fitted.compact_scores(everyone(corpus)), InnerProducts)
+    assert not any(name.startswith(("index_", "broad_")) for name in fitted.arrays())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import replace
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-import polars as pl
 from pydantic import Field
 
 from audotics.data.compressed import Compressed, product
@@ -16,7 +14,9 @@ from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
 from audotics.domain import FloatArray, IndexArray
-from audotics.features.terms import content_terms
+from audotics.retrieval.content_description import broad_vectors, described_tracks, stored_matrix, unit_rows
+from audotics.retrieval.factored import some_listeners
+from audotics.retrieval.inner_products import InnerProducts
 from audotics.retrieval.learned import LearnedRetriever, strongest_tracks
 from audotics.retrieval.protocol import (
     Arrays,
@@ -28,6 +28,7 @@ from audotics.retrieval.protocol import (
     Scores,
     SearchSpace,
 )
+from audotics.retrieval.vector_index import LEAST_VECTORS, VectorIndex
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, weighting_arrays
 
 
@@ -98,8 +99,11 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
     def compact_scores(self, batch: QueryBatch) -> Scores:
         """The same; compressed where no audio makes every track a little alike."""
         arrays = self.arrays()
+        index = VectorIndex.of(arrays)
+        if index is not None:
+            return self._products(batch.histories, index)
         history = self._history(batch.histories)
-        by_term = _stored(arrays, "by_term_", len(arrays["listeners"]))
+        by_term = stored_matrix(arrays, "by_term_", len(arrays["listeners"]))
         alike = product(self._profiles(history), by_term)
         popularity = self._popularity
         if self._weight("audio") == 0:
@@ -109,6 +113,47 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
         scores[rows, alike.indices] += alike.data
         scores *= popularity
         return scores
+
+    def fit(self, corpus: Corpus) -> Self:
+        """Learn from the corpus, then index what makes most tracks of a large catalogue a little alike."""
+        super().fit(corpus)
+        if corpus.n_tracks >= LEAST_VECTORS:
+            arrays = self.arrays()
+            arrays |= broad_vectors(arrays, self._popularity)
+            queries = self._broad_profiles(some_listeners(corpus).histories)[0]
+            index = VectorIndex.built(arrays["broad_vectors"], queries)
+            arrays |= {} if index is None else index.arrays()
+        return self
+
+    def _products(self, histories: Interactions, index: VectorIndex) -> InnerProducts:
+        """Scores as products of what is broad, and entries for the tracks that share a rarer term."""
+        arrays = self.arrays()
+        queries, narrow = self._broad_profiles(histories)
+        alike = product(narrow, stored_matrix(arrays, "by_term_", len(arrays["listeners"])))
+        entries = replace(alike, data=alike.data * self._popularity.take(alike.indices))
+        return InnerProducts(queries, arrays["broad_vectors"], index, entries)
+
+    def _broad_profiles(self, histories: Interactions) -> tuple[FloatArray, Compressed]:
+        """Profiles over audio and broad terms ``[batch, n_components + n_broad]``, and over other terms."""
+        arrays = self.arrays()
+        history = self._history(histories)
+        profiles = self._profiles(history)
+        places = arrays["broad_places"].take(profiles.indices)
+        broad = places >= 0
+        rows = np.arange(profiles.n_rows).repeat(profiles.lengths)
+        n_components = arrays["audio"].shape[1]
+        queries = np.zeros((profiles.n_rows, arrays["broad_vectors"].shape[1]), np.float32)
+        if n_components:
+            queries[:, :n_components] = self._audio_profiles(history)
+        queries[rows[broad], n_components + places[broad]] = profiles.data[broad]
+        counts = np.bincount(rows[~broad], minlength=profiles.n_rows)
+        narrow = Compressed(
+            profiles.data[~broad],
+            profiles.indices[~broad],
+            np.concatenate([[0], counts.cumsum()]),
+            profiles.n_columns,
+        )
+        return queries, narrow
 
     def explain_one(self, query: QueryBatch, track_index: IndexArray) -> list[Explanation | None]:
         """The strongest shared term, else the history track that sounds most alike."""
@@ -162,11 +207,11 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
         if len(known):
             # Track by track, so that the sum does not depend on how many queries there are.
             profiles[known] = np.add.reduceat(heard, history.indptr[known], axis=0)
-        return _unit_rows(profiles) * np.float32(self._weight("audio"))
+        return unit_rows(profiles) * np.float32(self._weight("audio"))
 
     def _terms(self) -> Compressed:
         """What describes each track ``[n_tracks, n_terms]``."""
-        return _stored(self.arrays(), "", len(self.arrays()["name_ends"]))
+        return stored_matrix(self.arrays(), "", len(self.arrays()["name_ends"]))
 
     @property
     def _groups(self) -> list[str]:
@@ -200,61 +245,3 @@ class ContentKNN(LearnedRetriever[ContentKNNConfig]):
         arrays = self.arrays()
         start = int(arrays["name_ends"][term - 1]) if term else 0
         return bytes(arrays["name_bytes"][start : int(arrays["name_ends"][term])]).decode()
-
-
-_LAST_DESCRIBED: dict[int, Arrays] = {}
-"""What `described_tracks` last answered, by the identity of the table; at most one entry."""
-
-
-def described_tracks(track_table: pl.DataFrame) -> Arrays:
-    """Terms and audio of every track, as the read-only arrays that `ContentKNN` keeps of a catalogue.
-
-    No setting changes them, and tuning fits dozens of settings on one catalogue: so the answer for the
-    last table is remembered, until another table is asked about or this one is gone. Tables are never
-    changed in place.
-
-    Args:
-        track_table: The tracks table (``schema.TRACKS``), one row per track in index order.
-    """
-    key = id(track_table)
-    arrays = _LAST_DESCRIBED.get(key)
-    if arrays is None:
-        arrays = _describe(track_table)
-        _LAST_DESCRIBED.clear()
-        _LAST_DESCRIBED[key] = arrays
-        # An identity may be given again once its table is gone.
-        weakref.finalize(track_table, _LAST_DESCRIBED.pop, key, None)
-    return arrays
-
-
-def _describe(track_table: pl.DataFrame) -> Arrays:
-    # Learning only: loading and scoring a stored retriever must not need scikit-learn.
-    from audotics.features.audio import audio_features
-
-    terms = content_terms(track_table)
-    by_term = terms.matrix.T.tocsr()
-    arrays = {
-        **terms.arrays(),
-        "group_of_term": np.repeat(np.arange(len(terms.groups)), np.diff(terms.bounds)).astype(np.int32),
-        "by_term_data": by_term.data,
-        "by_term_indices": by_term.indices,
-        "by_term_indptr": by_term.indptr,
-        "audio": _unit_rows(audio_features(track_table)),
-    }
-    for array in arrays.values():
-        # Several retrievers share them.
-        array.flags.writeable = False
-    return arrays
-
-
-def _stored(arrays: Arrays, prefix: str, width: int) -> Compressed:
-    """The matrix that three of the arrays hold."""
-    return Compressed.of(arrays, width, (f"{prefix}data", f"{prefix}indices", f"{prefix}indptr"))
-
-
-def _unit_rows(vectors: FloatArray) -> FloatArray:
-    """Rows scaled to length 1; rows of zeros stay."""
-    lengths: FloatArray = np.sqrt(np.sum(vectors * vectors, axis=1, keepdims=True))
-    lengths[lengths == 0] = 1.0
-    scaled: FloatArray = vectors / lengths
-    return scaled

@@ -36,7 +36,7 @@ class FactoredRetriever(LearnedRetriever[ConfigT]):
         super().fit(corpus)
         vectors = self.arrays()[self.vectors_name]
         if len(vectors) >= LEAST_VECTORS:
-            index = VectorIndex.built(vectors, self.query_vectors(_some_listeners(corpus)))
+            index = VectorIndex.built(vectors, self.query_vectors(some_listeners(corpus)))
             self.arrays().update({} if index is None else index.arrays())
         return self
 
@@ -53,7 +53,7 @@ class FactoredRetriever(LearnedRetriever[ConfigT]):
         return InnerProducts(self.query_vectors(batch), self.arrays()[self.vectors_name], index)
 
 
-def _some_listeners(corpus: Corpus) -> QueryBatch:
+def some_listeners(corpus: Corpus) -> QueryBatch:
     """Listeners with a history, spread over all, asking when they last played something."""
     known = np.flatnonzero(corpus.interactions.lengths)
     chosen = known[:: max(1, len(known) // MOST_QUERIES)][:MOST_QUERIES].astype(np.int32)

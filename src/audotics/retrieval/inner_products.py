@@ -56,7 +56,8 @@ class InnerProducts:
         if self.entries is None:
             return near
         near = np.sort(np.concatenate([near, self._entries_of(row).indices]))
-        return near[np.append(True, near[1:] != near[:-1])]
+        distinct: IndexArray = near[np.append(True, near[1:] != near[:-1])]
+        return distinct
 
     def at(self, row: int, track_index: IndexArray) -> FloatArray:
         """One query's scores of some tracks ``[n]``, which ascend."""
