@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Select, delete, func, insert, select
+from sqlalchemy import Connection, Engine, Integer, Select, bindparam, delete, func, insert, select
 
 from audotics.journal.engine import empty_write_ahead_log, reading, writing
 from audotics.journal.erasures import Erasure, Erasures
@@ -24,6 +24,20 @@ _LOOK_UP = 500
 """Ids asked for in one statement."""
 
 _NEVER_US = -(2**63)
+
+# Built once: putting a statement together takes longer than running it.
+_AFTER = (
+    select(*COLUMNS)
+    .where(table.c.seq > bindparam("seq"))
+    .order_by(table.c.seq)
+    .limit(bindparam("limit", type_=Integer()))
+)
+_NEWEST = (
+    select(*COLUMNS)
+    .where(table.c.user_id == bindparam("user_id"), table.c.at_us >= bindparam("since_us"))
+    .order_by(table.c.at_us.desc(), table.c.seq.desc())
+    .limit(bindparam("limit", type_=Integer()))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +118,7 @@ class EventJournal:
         Raises:
             UnavailableError: The database does not answer.
         """
-        return self._read(select(*COLUMNS).where(table.c.seq > seq).order_by(table.c.seq).limit(limit))
+        return self._read(_AFTER, seq=seq, limit=limit)
 
     def of_listener(self, user_id: str, limit: int = 500, since_us: int | None = None) -> list[Recorded]:
         """The listener's newest events by the time they happened, oldest first.
@@ -117,10 +131,8 @@ class EventJournal:
         Raises:
             UnavailableError: The database does not answer.
         """
-        newest = select(*COLUMNS).where(table.c.user_id == user_id)
-        if since_us is not None:
-            newest = newest.where(table.c.at_us >= since_us)
-        return self._read(newest.order_by(table.c.at_us.desc(), table.c.seq.desc()).limit(limit))[::-1]
+        since_us = _NEVER_US if since_us is None else since_us
+        return self._read(_NEWEST, user_id=user_id, since_us=since_us, limit=limit)[::-1]
 
     def last_seq(self) -> int:
         """Place of the last event; 0 where there is none.
@@ -149,12 +161,11 @@ class EventJournal:
         """
         from audotics.journal.event_frames import event_frame
 
-        page, seq = select(*COLUMNS).order_by(table.c.seq).limit(rows), 0
-        if since_us is not None:
-            page = page.where(table.c.at_us >= since_us)
+        page = _AFTER if since_us is None else _AFTER.where(table.c.at_us >= since_us)
+        seq = 0
         while True:
             with reading(self._engine, bulk=True) as connection:
-                found = connection.execute(page.where(table.c.seq > seq)).all()
+                found = connection.execute(page, {"seq": seq, "limit": rows}).all()
             if not found:
                 return
             yield event_frame(found, linked=linked)
@@ -209,9 +220,9 @@ class EventJournal:
         with reading(self._engine) as connection:
             connection.execute(select(1))
 
-    def _read(self, statement: Select[Any]) -> list[Recorded]:
+    def _read(self, statement: Select[Any], **arguments: str | int) -> list[Recorded]:
         with reading(self._engine) as connection:
-            return [to_recorded(*row) for row in connection.execute(statement)]
+            return [to_recorded(*row) for row in connection.execute(statement, arguments)]
 
     def _insert_rows(self, connection: Connection, rows: list[Values]) -> dict[str, int] | None:
         """Insert; None where all were new, else the place of every event by its id."""
