@@ -44,10 +44,9 @@ def own_models(models: Models, tmp_path: Path) -> Models:
     return Models(tmp_path / "models", models.first, models.second)
 
 
-def in_process(models: Models, folder: Path, **settings: object) -> TestClient:
+def in_process(folder: Path, **settings: object) -> TestClient:
     """The application in this process; bugs become problem documents, as for real clients."""
     given = {
-        "models": models.folder,
         "database_url": f"sqlite:///{folder / 'journal.db'}",
         "deadline_ms": 5000,
     }
@@ -58,7 +57,7 @@ def in_process(models: Models, folder: Path, **settings: object) -> TestClient:
 @pytest.fixture(scope="session")
 def api(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """An application that tests share: let each use listeners of its own."""
-    with in_process(models, tmp_path_factory.mktemp("api")) as client:
+    with in_process(tmp_path_factory.mktemp("api"), models=models.folder) as client:
         yield client
 
 
@@ -66,7 +65,9 @@ def api(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Te
 def open_api(models: Models, tmp_path: Path) -> Iterator[OpenApi]:
     """Opens applications with other settings."""
     with ExitStack() as opened:
-        yield lambda **settings: opened.enter_context(in_process(models, tmp_path, **settings))
+        yield lambda **settings: opened.enter_context(
+            in_process(tmp_path, **{"models": models.folder, **settings})
+        )
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class RequestFrame:
 
     def _told(self, scope: Scope, status: int, seconds: float, request_id: bytes) -> None:
         """Count the request, by the route's pattern: paths hold ids."""
-        route = getattr(scope.get("route"), "path", "none")
+        route = getattr(scope.get("route"), "path_format", "none")
         if self.service is not None:
             self.service.metrics.requested(route, scope["method"], status, seconds)
         if _log.isEnabledFor(logging.DEBUG) or status >= 500:

@@ -13,7 +13,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from audotics.errors import AudoticsError, BadInputError, StorageFullError, UnavailableError
+from audotics.errors import (
+    AudoticsError,
+    BadInputError,
+    DamagedError,
+    RefusedError,
+    StorageFullError,
+    UnavailableError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -41,6 +48,8 @@ async def _on_purpose(request: Request, error: Exception) -> Response:
         return problem(503, str(error), {"Retry-After": str(max(1, ceil(error.retry_after_s)))})
     if isinstance(error, BadInputError):
         return problem(400, str(error))
+    if isinstance(error, DamagedError | RefusedError):
+        return problem(409, str(error))
     return await _bug(request, error)
 
 

@@ -50,6 +50,19 @@ PROBLEM: dict[str, Any] = {
                     "title": {"type": "string"},
                     "status": {"type": "integer"},
                     "detail": {"type": "string"},
+                    "errors": {
+                        "type": "array",
+                        "description": "Where the request is not valid: one entry for each place.",
+                        "items": {
+                            "type": "object",
+                            "required": ["field", "reason"],
+                            "properties": {
+                                "index": {"type": "integer", "description": "Of the event."},
+                                "field": {"type": "string"},
+                                "reason": {"type": "string"},
+                            },
+                        },
+                    },
                 },
             }
         }

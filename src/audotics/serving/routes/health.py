@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from audotics.serving.routes.common import ServiceOf
+from audotics.serving.routes.common import ServiceOf, problems
 from audotics.serving.schemas import HealthAnswer
 
 router = APIRouter(tags=["health"])
@@ -33,7 +34,12 @@ async def ready(service: ServiceOf) -> HealthAnswer:
     return HealthAnswer(status="degraded" if trouble else "ok", model_version=version, trouble=trouble)
 
 
-@router.get("/metrics", summary="Counters and times for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Counters and times for Prometheus",
+    response_class=PlainTextResponse,
+    responses=problems(),
+)
 async def metrics(service: ServiceOf) -> Response:
     """In Prometheus' text format, of all workers of this server."""
     return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
