@@ -111,7 +111,7 @@ def content_terms(track_table: pl.DataFrame) -> TermMatrix:
     names: list[str] = []
     groups: list[str] = []
     for group in GROUPS:
-        block, terms = _weighted(_occurrences(track_table, group), track_table.height)
+        block, terms = _weighted(term_occurrences(track_table, group), track_table.height)
         if terms:
             blocks.append(block)
             names.extend(terms)
@@ -123,8 +123,13 @@ def content_terms(track_table: pl.DataFrame) -> TermMatrix:
     return TermMatrix(joined, tuple(names), tuple(groups), np.cumsum([0, *widths], dtype=np.int64))
 
 
-def _occurrences(track_table: pl.DataFrame, group: str) -> pl.DataFrame:
-    """Columns row, key and name: one line for each time that a term stands on a track."""
+def term_occurrences(track_table: pl.DataFrame, group: str) -> pl.DataFrame:
+    """Columns row, key and name: one line for each time that a term stands on a track.
+
+    Args:
+        track_table: ``schema.TRACKS``, any rows; columns may be missing.
+        group: One of `GROUPS`.
+    """
     rows = pl.int_range(track_table.height, dtype=pl.Int32, eager=True).alias("row")
     if group == "artist":
         keys, names = artist_keys(track_table), text_column(track_table, "artist")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
@@ -54,6 +54,10 @@ class RankingInputs:
             self.context[lists],
             self.recent[lists],
         )
+
+    def slots(self, part: slice) -> RankingInputs:
+        """Some slots of every list."""
+        return replace(self, features=self.features[:, part], track_index=self.track_index[:, part])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from audotics.ranking.head_weights import weighted_by_heads
 from audotics.ranking.heads import HeadModel
 from audotics.ranking.protocol import Ranker, RankingInputs
 from audotics.recommender.candidates import Allowed, CandidateGenerator
+from audotics.recommender.new_tracks import NewTracks
 from audotics.recommender.queries import Wishes
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.reactions import Aversion
+from audotics.retrieval.content import ContentKNN
 
 _LEAST_SLOPE = 0.25
 """Where scores hardly tell plays from others, log odds must not stretch without end."""
@@ -48,6 +50,7 @@ class Branch:
         heads: Chances of reactions, where the data tells of any.
         level: Slope and intercept from a standardised score to the log odds of a play (Platt 1999), by
             which tracks of different branches can stand in one list.
+        new: The way to tracks that nobody has played, where content can tell of any.
     """
 
     generator: CandidateGenerator
@@ -55,6 +58,17 @@ class Branch:
     ranker: Ranker
     heads: HeadModel | None = None
     level: tuple[float, float] = (1.0, 0.0)
+    new: NewTracks | None = None
+
+    @property
+    def without_new(self) -> Branch:
+        """The same with one ranker for all tracks."""
+        return replace(self, new=None)
+
+    @property
+    def offers_new(self) -> bool:
+        """Whether there are tracks that nobody has played, and a way to them."""
+        return self.new is not None and self.new.stand_ins.n_new > 0
 
     def scored(
         self,
@@ -64,7 +78,7 @@ class Branch:
         wishes: Wishes | None = None,
         also: IndexArray | None = None,
     ) -> ScoredLists:
-        """Scores of the candidates, with the reactions that the queries weigh.
+        """Scores of the candidates, with the reactions that the queries weigh; log odds with new tracks.
 
         Args:
             batch: The queries.
@@ -73,32 +87,52 @@ class Branch:
             wishes: Weights of the heads by row; None weighs none.
             also: Tracks that are candidates whoever proposes them.
         """
-        inputs, scores = self._ranked(batch, allowed, depth, wishes, also)
+        if self.offers_new and also is None:
+            return self.log_odds(batch, allowed, depth, wishes)
+        inputs = self.assembler.assemble(batch, self.generator.generate(batch, allowed, depth, also))
+        scores = self._ranked(inputs, wishes)
         return ScoredLists(inputs.track_index, scores, self.assembler.strongest_retriever(inputs))
 
     def log_odds(self, batch: QueryBatch, allowed: Allowed, depth: int, wishes: Wishes | None) -> ScoredLists:
         """The same with scores that are comparable with those of another branch."""
-        inputs, scores = self._ranked(batch, allowed, depth, wishes, None)
-        slope, intercept = self.level
-        odds = np.where(inputs.present, slope * standardised(scores, inputs) + intercept, -np.inf)
+        if self.new is None or not self.offers_new:
+            inputs = self.assembler.assemble(batch, self.generator.generate(batch, allowed, depth))
+            odds, source = self._known_log_odds(inputs, wishes), self.assembler.strongest_retriever(inputs)
+            return ScoredLists(inputs.track_index, odds, source)
+        stand_ins = self.new.stand_ins
+        candidates, n_known = self.generator.generate_with_new(batch, allowed, stand_ins, depth)
+        inputs = self.assembler.assemble(batch, candidates)
+        known, fresh = inputs.slots(slice(n_known)), inputs.slots(slice(n_known, None))
+        odds = np.concatenate(
+            [self._known_log_odds(known, wishes), self._new_log_odds(self.new, fresh, wishes)], axis=1
+        )
         source = self.assembler.strongest_retriever(inputs)
-        return ScoredLists(inputs.track_index, odds.astype(np.float32), source)
+        if ContentKNN.name in self.assembler.retrievers:
+            # Whoever lends a new track its score cannot say why: content chose the lenders.
+            source[:, n_known:] = self.assembler.retrievers.index(ContentKNN.name)
+        return ScoredLists(inputs.track_index, odds, source)
 
-    def _ranked(
-        self,
-        batch: QueryBatch,
-        allowed: Allowed,
-        depth: int,
-        wishes: Wishes | None,
-        also: IndexArray | None,
-    ) -> tuple[RankingInputs, FloatArray]:
-        inputs = self.assembler.assemble(batch, self.generator.generate(batch, allowed, depth, also))
+    def _known_log_odds(self, inputs: RankingInputs, wishes: Wishes | None) -> FloatArray:
+        slope, intercept = self.level
+        odds = slope * standardised(self._ranked(inputs, wishes), inputs) + intercept
+        return np.where(inputs.present, odds, -np.inf).astype(np.float32)
+
+    @staticmethod
+    def _new_log_odds(new: NewTracks, inputs: RankingInputs, wishes: Wishes | None) -> FloatArray:
+        """Of new tracks the chance of a play alone is known: no reaction weighs in, but skips do."""
+        odds = new.log_odds(inputs)
+        for row, aversion in enumerate(() if wishes is None else wishes.aversions):
+            if aversion is not None:
+                odds[row] += aversion.shifts(inputs.track_index[row])
+        return odds
+
+    def _ranked(self, inputs: RankingInputs, wishes: Wishes | None) -> FloatArray:
         scores = self.ranker.score(inputs)
         if self.heads is not None and wishes is not None and wishes.weigh_heads:
             scores = self._weighed(self.heads, inputs, scores, wishes)
         if wishes is not None and wishes.aversions:
             scores = self._averse(inputs, scores, wishes.aversions)
-        return inputs, scores
+        return scores
 
     def _averse(
         self, inputs: RankingInputs, scores: FloatArray, aversions: Sequence[Aversion | None]

@@ -18,13 +18,18 @@ from audotics.ranking.heads import HeadModel
 from audotics.ranking.names import ranker_class
 from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import CandidateGenerator
+from audotics.recommender.new_tracks import NewTracks
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.recommender import Recommender
 from audotics.retrieval.names import retriever_class
 from audotics.retrieval.protocol import Retriever
+from audotics.retrieval.stand_ins import StandIns
 
 HEARD = "heard"
 """Folder of what the branch for heard tracks has of its own."""
+
+NEW = "new"
+"""Folder of what a branch has for tracks that nobody has played."""
 
 N_FALLBACK = 1000
 """How many popular tracks stand in the fallback list."""
@@ -67,13 +72,22 @@ def _save_branch(branch: Branch, folder: Path) -> dict[str, Any]:
     if branch.heads is not None:
         (folder / "heads").mkdir()
         branch.heads.save(folder / "heads")
+    if branch.new is not None:
+        _write_arrays(folder / NEW / "stand_ins", branch.new.stand_ins.arrays())
+        (folder / NEW / "ranker").mkdir()
+        branch.new.ranker.save(folder / NEW / "ranker")
     return {
         "retrievers": [retriever.name for retriever in branch.generator.retrievers],
         "per_retriever": branch.generator.per_retriever,
         "ranker": branch.ranker.name,
         "heads": branch.heads is not None,
         "level": list(branch.level),
+        "new": None if branch.new is None else _new_settings(branch.new),
     }
+
+
+def _new_settings(new: NewTracks) -> dict[str, Any]:
+    return {"ranker": new.ranker.name, "level": list(new.level)}
 
 
 def load(folder: Path, model_version: str = "") -> Recommender:
@@ -113,25 +127,40 @@ def _load(folder: Path, model_version: str) -> Recommender:
             **_read_arrays(folder / "histories"), n_tracks=len(tracks), ordered=settings["ordered"]
         ),
         track_table=pl.read_parquet(folder / "tracks.parquet"),
-        unheard=_load_branch(settings["unheard"], retrievers, folder),
-        heard=None if heard is None else _load_branch(heard, retrievers, folder / HEARD),
+        unheard=_load_branch(settings["unheard"], retrievers, folder, len(tracks)),
+        heard=None if heard is None else _load_branch(heard, retrievers, folder / HEARD, len(tracks)),
         model_version=model_version,
     )
 
 
-def _load_branch(settings: Mapping[str, Any], retrievers: Mapping[str, Retriever], folder: Path) -> Branch:
+def _load_branch(
+    settings: Mapping[str, Any], retrievers: Mapping[str, Retriever], folder: Path, n_tracks: int
+) -> Branch:
     names = tuple(settings["retrievers"])
     parts = {
         path.name: _read_arrays(path) for path in sorted((folder / "features").iterdir()) if path.is_dir()
     }
-    slope, intercept = settings["level"]
     return Branch(
         generator=CandidateGenerator([retrievers[name] for name in names], settings["per_retriever"]),
         assembler=FeatureAssembler.from_arrays(names, parts),
         ranker=ranker_class(settings["ranker"]).load(folder / "ranker"),
         heads=HeadModel.load(folder / "heads") if settings["heads"] else None,
-        level=(float(slope), float(intercept)),
+        level=_level(settings),
+        new=_load_new(settings["new"], folder / NEW, n_tracks) if settings.get("new") else None,
     )
+
+
+def _load_new(settings: Mapping[str, Any], folder: Path, n_tracks: int) -> NewTracks:
+    return NewTracks(
+        StandIns.from_arrays(_read_arrays(folder / "stand_ins"), n_tracks),
+        ranker_class(settings["ranker"]).load(folder / "ranker"),
+        _level(settings),
+    )
+
+
+def _level(settings: Mapping[str, Any]) -> tuple[float, float]:
+    slope, intercept = settings["level"]
+    return float(slope), float(intercept)
 
 
 def _load_retriever(folder: Path, name: str) -> Retriever:

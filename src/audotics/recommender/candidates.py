@@ -10,7 +10,9 @@ import numpy as np
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, BoolArray, Candidates, FloatArray, IndexArray, Mode
 from audotics.recommender.score_rows import Barred, Wanted, rows_of
-from audotics.retrieval.protocol import Retriever
+from audotics.retrieval.protocol import Retriever, Scores
+from audotics.retrieval.stand_ins import StandIns
+from audotics.retrieval.top_k import top_k
 
 BLOCK_FLOATS = 1 << 24
 """Queries are answered in blocks so that one retriever's scores take at most 64 MB."""
@@ -27,6 +29,9 @@ def blocks(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:
     size = max(1, min(BLOCK_QUERIES, BLOCK_FLOATS // max(1, n_tracks)))
     for start in range(0, n_queries, size):
         yield start, min(start + size, n_queries)
+
+
+_NOTHING: IndexArray = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,46 @@ class CandidateGenerator:
                 as many; ranks still end at ``per_retriever``, as rankers learned them.
             also: ``[batch, n]``, padded with -1: tracks that are candidates, too, where they are allowed.
         """
+        scored = [retriever.compact_scores(batch) for retriever in self.retrievers]
+        return self._selected(batch, allowed, scored, k, also, _NOTHING)
+
+    def generate_with_new(
+        self, batch: QueryBatch, allowed: Allowed, stand_ins: StandIns, k: int = 0
+    ) -> tuple[Candidates, int]:
+        """The same, and new tracks with the scores that they are lent, which nobody proposes.
+
+        Args:
+            batch: The queries.
+            allowed: What may be proposed.
+            stand_ins: The new tracks; they are among no retriever's proposals.
+            k: As for `generate`.
+
+        Returns:
+            Candidates, known ones first; the slot where the new ones begin.
+        """
+        scored = [retriever.compact_scores(batch) for retriever in self.retrievers]
+        barred = allowed.mask(batch)[:, stand_ins.track_index]
+        # First these: selecting known candidates marks what is barred in the scores.
+        track_index, values = new_candidates(scored, stand_ins, barred, self.per_retriever)
+        known = self._selected(batch, allowed, scored, k, None, stand_ins.track_index)
+        return _beside(known, track_index, values), known.track_index.shape[1]
+
+    def _selected(
+        self,
+        batch: QueryBatch,
+        allowed: Allowed,
+        scored: Sequence[Scores],
+        k: int,
+        also: IndexArray | None,
+        never: IndexArray,
+    ) -> Candidates:
+        """Candidates out of every retriever's scores; ``never`` are proposed to nobody."""
         n_tracks = batch.histories.n_tracks
         depth = min(self.per_retriever, n_tracks)
-        scored = [retriever.compact_scores(batch) for retriever in self.retrievers]
         parts = []
         for start, stop in _cached_parts(batch.size, n_tracks):
             mask = allowed.part(start, stop).mask(batch.part(start, stop))
+            mask[:, never] = True
             barred = Barred.of(mask)
             rows = [rows_of(scores, start, stop) for scores in scored]
             lists = [scores.best(max(self.per_retriever, k), barred) for scores in rows]
@@ -127,6 +166,34 @@ def best_of(retriever: Retriever, batch: QueryBatch, allowed: Allowed, k: int) -
             barred = Barred.of(allowed_here.part(start, stop).mask(block.part(start, stop)))
             best[first + start : first + stop] = rows_of(scores, start, stop).best(k, barred)
     return best
+
+
+def new_candidates(
+    scored: Sequence[Scores], stand_ins: StandIns, barred: BoolArray, per_retriever: int
+) -> tuple[IndexArray, FloatArray]:
+    """The new tracks that some retriever's lent scores put first.
+
+    Args:
+        scored: Every retriever's scores ``[batch, n_tracks]``.
+        stand_ins: The new tracks.
+        barred: ``[batch, n_new]``, which of them must not be proposed.
+        per_retriever: How many known tracks each retriever proposes: so many new ones are proposed by
+            all of them together.
+
+    Returns:
+        Tracks ``[batch, width]``, ascending, padded with -1 at the end; lent scores
+        ``[batch, n_retrievers, width]``, anything where padded.
+    """
+    if not stand_ins.n_new:
+        return np.zeros((len(barred), 0), np.int32), np.zeros((len(barred), len(scored), 0), np.float32)
+    lent = [stand_ins.lend(scores) for scores in scored]
+    each = max(1, per_retriever // max(1, len(lent)))
+    best = [top_k(np.where(barred, np.float32(-np.inf), scores), each) for scores in lent]
+    places = union(np.concatenate(best, axis=1))
+    safe = np.maximum(places, 0)
+    values = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in lent], axis=1)
+    track_index = np.where(places < 0, places, stand_ins.track_index[safe]).astype(np.int32)
+    return track_index, values
 
 
 def union(lists: IndexArray) -> IndexArray:
@@ -169,6 +236,25 @@ def ranked_union(lists: IndexArray, also: IndexArray, depth: int) -> tuple[Index
     ranks = np.full((batch, n_lists, width), depth + 1, np.float32)
     ranks.ravel()[places[counted]] = rank[counted]
     return track_index, ranks
+
+
+def _beside(known: Candidates, track_index: IndexArray, values: FloatArray) -> Candidates:
+    """Known candidates and, from slot ``known.track_index.shape[1]`` on, new ones, proposed by nobody.
+
+    Args:
+        known: ``[batch, w]``.
+        track_index: ``[batch, n]`` new tracks, padded with -1.
+        values: ``[batch, n_retrievers, n]`` lent scores.
+    """
+    values = np.where((track_index < 0)[:, None], np.float32(0.0), values).swapaxes(1, 2)
+    ranks = np.full(values.shape, known.depth + 1, np.float32)
+    return Candidates(
+        np.concatenate([known.track_index, track_index], axis=1),
+        np.concatenate([known.scores, values], axis=1),
+        np.concatenate([known.ranks, ranks], axis=1),
+        known.retrievers,
+        known.depth,
+    )
 
 
 def _cached_parts(n_queries: int, n_tracks: int) -> Iterator[tuple[int, int]]:

@@ -137,6 +137,10 @@ class Recommender:
         encoder = self._encoder(since)
         return encoder.batch(queries), encoder.allowed(queries)
 
+    def allowed(self, queries: Sequence[Query], since: Reactions | None = None) -> Allowed:
+        """What may appear, as `encode` says it, for whoever makes a list in another way."""
+        return self._encoder(since).allowed(queries)
+
     def wishes(self, queries: Sequence[Query], since: Reactions | None = None) -> Wishes:
         """What queries ask of ranking and rules, in the order of `encode`.
 
@@ -154,17 +158,25 @@ class Recommender:
         acted = answers.acted + Counter(withheld=withheld)
         return SlateStatistics.of(answers.track_index, batch.histories, self.catalogue, acted)
 
-    def _scored(self, batch: QueryBatch, allowed: Allowed, depth: int, wishes: Wishes | None) -> ScoredLists:
+    def _scored(
+        self,
+        batch: QueryBatch,
+        allowed: Allowed,
+        depth: int,
+        wishes: Wishes | None,
+        unheard: Branch | None = None,
+    ) -> ScoredLists:
         """Candidates and what orders them, of the kinds that the queries' dials ask for."""
+        unheard = unheard or self.unheard
         dial = familiarity(allowed, wishes)
         if self.heard is None:
             kinds = [Mode.DISCOVER if one == 0 else Mode.FAMILIAR if one == 1 else Mode.MIX for one in dial]
-            return self.unheard.scored(batch, Allowed(tuple(kinds), allowed.excluded), depth, wishes)
+            return unheard.scored(batch, Allowed(tuple(kinds), allowed.excluded), depth, wishes)
         if (dial == 0).all():
-            return self.unheard.scored(batch, allowed.in_mode(Mode.DISCOVER), depth, wishes)
+            return unheard.scored(batch, allowed.in_mode(Mode.DISCOVER), depth, wishes)
         if (dial == 1).all():
             return self.heard.scored(batch, allowed.in_mode(Mode.FAMILIAR), depth, wishes)
-        return mixed(self.unheard, self.heard, batch, allowed, depth, wishes)
+        return mixed(unheard, self.heard, batch, allowed, depth, wishes)
 
     def _slates(
         self, queries: Sequence[Query], answers: Answers, reasons: Sequence[Sequence[str]]
@@ -208,14 +220,16 @@ class Recommender:
         return slate
 
     def _opinion(self, batch: QueryBatch, allowed: Allowed, depth: int, wishes: Wishes) -> GroupOpinion:
-        proposed = self._scored(batch, allowed, depth, wishes).track_index
+        # One member's new tracks are lent scores that the others' lists do not hold.
+        unheard = self.unheard.without_new
+        proposed = self._scored(batch, allowed, depth, wishes, unheard).track_index
         tracks = shared_candidates(proposed)
         if Mode.DISCOVER in allowed.mode:
             tracks = np.setdiff1d(tracks, batch.histories.track_index).astype(np.int32)
         anything = Allowed((Mode.MIX,) * batch.size, allowed.excluded)
         also = np.broadcast_to(tracks, (batch.size, len(tracks)))
         # What one member has heard another has not: one ranker for both kinds keeps them comparable.
-        scored = self.unheard.scored(batch, anything, depth, wishes, also)
+        scored = unheard.scored(batch, anything, depth, wishes, also)
         # Candidates stand in ascending order, padding at the end.
         index = np.where(scored.track_index != PADDING, scored.track_index, len(self.tracks))
         slots = np.stack([np.searchsorted(row, tracks) for row in index]).astype(np.int64)

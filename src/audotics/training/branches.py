@@ -23,6 +23,7 @@ from audotics.telemetry import Progress
 from audotics.training.contest import Standing, hold_contest
 from audotics.training.fold import Fold, Roles
 from audotics.training.lists import answer_counts, available_heads, joined, ranking_examples
+from audotics.training.new_tracks import learn_new_tracks
 from audotics.training.rankers import RankerFactory, has_hits
 
 NEWCOMER_LENGTHS = tuple(range(FEW_TRACKS + 1))
@@ -84,6 +85,7 @@ class LearnedBranch:
             ranker,
             self.branch.heads,
             self.branch.level,
+            None if self.branch.new is None else self.branch.new.refitted(corpus),
         )
 
 
@@ -122,7 +124,12 @@ def learn_branch(
     with progress.stage(f"learn chances on {kind} lists"):
         tells_of_reactions = len(heads) > 1 and has_hits(lists.teach)
         reactions = HeadModel(seed).fit(lists.teach, lists.stop) if tells_of_reactions else None
-        branch = Branch(generator, assembler, ranker, reactions, _level(ranker, lists.choose))
+        level = _level(ranker, lists.choose)
+    new = None
+    if asked.teach.mode is not Mode.FAMILIAR:
+        with progress.stage("learn of new tracks"):
+            new = learn_new_tracks(asked, generator, assembler, seed)
+    branch = Branch(generator, assembler, ranker, reactions, level, new)
     return LearnedBranch(branch, winner, rankers, standings, newcomers, lists, answers, short_lists, factory)
 
 

@@ -64,7 +64,12 @@ def judge(
     ranked = {HYBRID: winner} if deep in (None, winner) else {HYBRID: winner, "deep ranker": deep}
     results = []
     for name, ranker in ranked.items():
-        lists = best_candidates(ranker.score(examples.inputs), examples.inputs.track_index, evaluator.k)[0]
+        if name == HYBRID and recommender.unheard.new is not None:
+            # What serves has new tracks among the known ones, which the labelled lists do not.
+            lists = recommender.recommend_indices(fold.batch, fold.allowed, evaluator.k)
+        else:
+            scores = ranker.score(examples.inputs)
+            lists = best_candidates(scores, examples.inputs.track_index, evaluator.k)[0]
         heads = _head_quality(ranker, examples) if ranker is deep else None
         results.append(evaluator.evaluate(name, lists[rows], heads=heads))
     for retriever in generator.retrievers:

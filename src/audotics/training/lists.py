@@ -20,7 +20,7 @@ def ranking_examples(
     """Candidate lists for every query of the fold, labelled for the given heads."""
     return joined(
         *(
-            RankingExamples(inputs, _labels(part.hidden, inputs.track_index, heads), heads)
+            RankingExamples(inputs, labels_of(part.hidden, inputs.track_index, heads), heads)
             for part, inputs in _assembled(fold, generator, assembler)
         )
     )
@@ -53,8 +53,14 @@ def _assembled(
         yield part, assembler.assemble(part.batch, generator.generate(part.batch, part.allowed))
 
 
-def _labels(hidden: pl.DataFrame, track_index: IndexArray, heads: tuple[str, ...]) -> FloatArray:
-    """``[n_lists, width, n_heads]``: play is 0 where nothing is known, the other heads NaN."""
+def labels_of(hidden: pl.DataFrame, track_index: IndexArray, heads: tuple[str, ...]) -> FloatArray:
+    """Labels of candidates ``[n_lists, width, n_heads]``: play is 0 where nothing is known, other heads NaN.
+
+    Args:
+        hidden: As in `Fold`.
+        track_index: ``[n_lists, width]``, padded with -1; play is NaN there.
+        heads: ``n_heads`` names, play first.
+    """
     rows, columns = np.nonzero(track_index >= 0)
     slots = pl.DataFrame(
         {"row": rows.astype(np.int32), "track_index": track_index[rows, columns], "column": columns}

@@ -1,0 +1,174 @@
+"""Stand-ins: known tracks whose content is like that of a track nobody has played, and speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import sparse
+
+from audotics.data.corpus import Corpus
+from audotics.domain import BoolArray, FloatArray, IndexArray
+from audotics.features.catalogue import release_times
+from audotics.features.terms import term_occurrences
+from audotics.features.weights import inverse_document_frequency, tfidf_rows
+from audotics.retrieval.inner_products import InnerProducts
+from audotics.retrieval.protocol import Arrays, Scores
+from audotics.retrieval.top_k import top_k
+
+GROUP_WEIGHTS: Mapping[str, float] = {"artist": 1.0, "album": 0.5, "genre": 0.3, "tag": 1.0}
+"""How much each kind of content counts: who made a track says most of who will play it."""
+
+N_STAND_INS = 20
+"""Known tracks that stand in for a new one."""
+
+MOST_NEW = 2000
+"""Most new tracks that are looked after, the newest releases first: older ones had their chance."""
+
+_BLOCK_CELLS = 1 << 23
+"""Likenesses worked on at once (32 MB)."""
+
+
+class ContentIndex:
+    """Finds the known tracks that are most like given ones, whether or not those are in the catalogue.
+
+    Likeness is the sum over kinds of content (`GROUP_WEIGHTS`) of the cosines of TF-IDF vectors.
+
+    Args:
+        track_table: The catalogue (``schema.TRACKS``), one row per track in index order.
+        known: ``[n_tracks]``, which tracks may stand in for others.
+    """
+
+    def __init__(self, track_table: pl.DataFrame, known: BoolArray) -> None:
+        self._known = np.flatnonzero(known).astype(np.int32)
+        self._n_tracks = track_table.height
+        self._terms: dict[str, tuple[pl.DataFrame, npt.NDArray[np.float64]]] = {}
+        for group in GROUP_WEIGHTS:
+            standing = term_occurrences(track_table, group).select("row", "key").unique()
+            counts = standing.group_by("key").len("n_with_term").sort("key").with_row_index("term")
+            idf = inverse_document_frequency(counts["n_with_term"].to_numpy(), standing["row"].n_unique())
+            self._terms[group] = counts.select("key", "term"), idf
+        self._by_term = self.describe(track_table)[self._known].T.tocsr()
+
+    def describe(self, rows: pl.DataFrame) -> sparse.csr_matrix:
+        """Weighted terms ``[n_rows, n_terms]`` of tracks; what no track of the catalogue has is left out."""
+        blocks = []
+        for group, weight in GROUP_WEIGHTS.items():
+            vocabulary, idf = self._terms[group]
+            cells = term_occurrences(rows, group).group_by("row", "key").len("count")
+            cells = cells.join(vocabulary, on="key").sort("row", "term")
+            row, term, count = (cells[name].to_numpy() for name in ("row", "term", "count"))
+            blocks.append(tfidf_rows(row, term, count, idf, rows.height) * np.float32(np.sqrt(weight)))
+        return sparse.csr_matrix(sparse.hstack(blocks, format="csr"))
+
+    def stand_ins(self, rows: pl.DataFrame) -> sparse.csr_matrix:
+        """For each track its stand-ins ``[n_rows, n_tracks]``: shares that add up to 1, or to 0 without any.
+
+        The share of a stand-in is proportional to the square of its likeness, so that one of the same
+        artist outweighs several of the same genre.
+
+        Args:
+            rows: Tracks (``schema.TRACKS``), in the catalogue or not.
+        """
+        described = self.describe(rows)
+        step = max(1, _BLOCK_CELLS // max(1, len(self._known)))
+        found = [self._nearest(described[start : start + step]) for start in range(0, rows.height, step)]
+        return sparse.csr_matrix(sparse.vstack([self._nearest(described[:0]), *found], format="csr"))
+
+    def _nearest(self, described: sparse.csr_matrix) -> sparse.csr_matrix:
+        likeness: FloatArray = (described @ self._by_term).toarray()
+        best = top_k(likeness, N_STAND_INS)
+        shares = np.square(np.take_along_axis(likeness, best, axis=1))
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        rows, places = np.nonzero(shares)
+        cells = (shares[rows, places], (rows, self._known[best[rows, places]]))
+        return sparse.csr_matrix(cells, shape=(len(described.indptr) - 1, self._n_tracks), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class StandIns:
+    """New tracks, and who lends them a score.
+
+    No retriever but content knows anything of a track without a play. A score that another retriever
+    gives its stand-ins is the best guess at what it would say of the track: for matrix factorisation, whose
+    score is linear, this gives the track the mean factor of its stand-ins, a map from attributes to factors
+    as in Gantner et al., "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations" (2010);
+    graphs and counts are lent by the same rule.
+
+    Args:
+        track_index: ``[n_new]``, ascending.
+        shares: ``[n_new, n_tracks]``, see `ContentIndex.stand_ins`; no row is empty.
+        vectors: ``[n_new, dim]`` by the identity of the vectors that they are lent, made when asked for.
+    """
+
+    track_index: IndexArray
+    shares: sparse.csr_matrix
+    vectors: dict[int, FloatArray] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> Self:
+        """Of the tracks that no event names, as far as their content is like that of one that is played."""
+        named = np.zeros(corpus.n_tracks, np.bool_)
+        named[corpus.events["track_index"].to_numpy()] = True
+        return cls.of_tracks(corpus, np.flatnonzero(~named).astype(np.int32))
+
+    @classmethod
+    def of_tracks(cls, corpus: Corpus, track_index: IndexArray) -> Self:
+        """Of given tracks, which must have no interaction in the corpus; at most `MOST_NEW` of them."""
+        if len(track_index) > MOST_NEW:
+            released = release_times(corpus.track_table)[track_index]
+            track_index = np.sort(track_index[np.argsort(-released, kind="stable")[:MOST_NEW]])
+        played = np.bincount(corpus.interactions.track_index, minlength=corpus.n_tracks) > 0
+        shares = ContentIndex(corpus.track_table, played).stand_ins(corpus.track_table[track_index])
+        described = np.diff(shares.indptr) > 0
+        return cls(track_index[described], shares[described])
+
+    @property
+    def n_new(self) -> int:
+        """How many new tracks."""
+        return len(self.track_index)
+
+    def lend(self, scores: Scores) -> FloatArray:
+        """A retriever's scores of the new tracks ``[batch, n_new]``.
+
+        Args:
+            scores: Its scores of all tracks ``[batch, n_tracks]``.
+        """
+        if isinstance(scores, InnerProducts):
+            return self._lend_products(scores)
+        if not isinstance(scores, np.ndarray):
+            parts = (scores.data, scores.indices, scores.indptr)
+            kept = sparse.csr_matrix(parts, shape=scores.shape, copy=False)
+            return np.asarray((kept @ self.shares.T).toarray(), dtype=np.float32)
+        if scores.strides[0] == 0 and len(scores):
+            return np.broadcast_to(self.lend(scores[:1].copy()), (len(scores), self.n_new))
+        return np.ascontiguousarray((self.shares @ scores.T).T, dtype=np.float32)
+
+    def _lend_products(self, scores: InnerProducts) -> FloatArray:
+        """The same of scores that are linear in the vectors of tracks: those of new ones are means."""
+        key = id(scores.vectors)
+        if key not in self.vectors:
+            self.vectors[key] = np.asarray(self.shares @ scores.vectors, dtype=np.float32)
+        lent: FloatArray = scores.queries @ self.vectors[key].T
+        return lent if scores.entries is None else lent + self.lend(scores.entries)
+
+    def arrays(self) -> Arrays:
+        """Everything as plain arrays."""
+        return {
+            "track_index": self.track_index,
+            "data": self.shares.data,
+            "indices": self.shares.indices.astype(np.int32),
+            "indptr": self.shares.indptr.astype(np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], n_tracks: int) -> Self:
+        """The same again from what `arrays` gave (memory-mapped arrays are not copied)."""
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+        track_index = np.asarray(arrays["track_index"], dtype=np.int32)
+        shape = (len(track_index), n_tracks)
+        return cls(track_index, sparse.csr_matrix(parts, shape=shape, copy=False))
