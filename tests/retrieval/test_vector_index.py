@@ -68,6 +68,14 @@ def test_about_as_many_as_wanted_are_looked_at_in_order(index: VectorIndex) -> N
     assert len(index.near(queries()[0], N_VECTORS)) == N_VECTORS
 
 
+def test_of_a_query_without_a_vector_the_first_are_looked_at(index: VectorIndex) -> None:
+    nothing = np.zeros(24, np.float32)
+    assert index.near(nothing, 3).tolist() == list(range(index.n_kept + 3))
+    alone = InnerProducts(nothing[None], few_axes(), index)
+    assert alone.near(0).tolist() == list(range(index.n_kept))
+    assert not alone.at(0, alone.near(0)).any()
+
+
 def test_no_index_where_no_axis_is_strong() -> None:
     rng = np.random.default_rng(0)
     scattered = rng.normal(size=(9000, 64)).astype(np.float32)

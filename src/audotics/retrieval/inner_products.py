@@ -56,7 +56,9 @@ class InnerProducts:
         if self.entries is None:
             return near
         near = np.sort(np.concatenate([near, self._entries_of(row).indices]))
-        distinct: IndexArray = near[np.append(True, near[1:] != near[:-1])]
+        fresh = np.ones(len(near), np.bool_)
+        fresh[1:] = near[1:] != near[:-1]
+        distinct: IndexArray = near[fresh]
         return distinct
 
     def at(self, row: int, track_index: IndexArray) -> FloatArray:
