@@ -41,6 +41,14 @@ class Settings(BaseSettings):
         default=None,
         description="Second level of the cache: redis://HOST:PORT/0 or unix:///SOCKET; none without.",
     )
+    scorer: str = Field(
+        default="litert",
+        description="What scores with deep rankers: litert or tensorflow in process, or TensorFlow "
+        "Serving at grpc://HOST:8500[,HOST:8500] or http://HOST:8501[,HOST:8501] (docs/tf-serving.md).",
+    )
+    scorer_deadline_ms: float = Field(
+        default=5.0, gt=0, description="Time that one answer of TensorFlow Serving may take."
+    )
     deadline_ms: float = Field(default=100.0, gt=0, description="Time that a recommendation may take.")
     in_flight: int = Field(
         default=4,

@@ -47,12 +47,12 @@ def free_port() -> int:
         return port
 
 
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
     """Poll until it is so; fails the test when patience ends."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not is_so():
         if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {PATIENCE_S:.0f} s", pytrace=False)
+            pytest.fail(f"{what}: not within {patience_s:.0f} s", pytrace=False)
         time.sleep(0.01)
 
 
@@ -62,6 +62,8 @@ class Server:
     Args:
         folder: Where it keeps its files.
     """
+
+    patience_s = PATIENCE_S
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,7 +88,9 @@ class Server:
             self._process = subprocess.Popen(
                 self._command(), stdout=log, stderr=log, cwd=self.folder, **self._as_user()
             )
-        wait_until(lambda: self._answers() or not self.is_running, f"{type(self).__name__} starts")
+        wait_until(
+            lambda: self._answers() or not self.is_running, f"{type(self).__name__} starts", self.patience_s
+        )
         if not self.is_running:
             pytest.fail((self.folder / "server.log").read_text()[-2000:], pytrace=False)
 

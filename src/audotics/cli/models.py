@@ -1,9 +1,10 @@
-"""`audotics models`: list, show, verify, promote, roll back."""
+"""`audotics models`: list, show, verify, promote, roll back, export."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -80,6 +81,27 @@ def rollback(models: ModelsOption, alias: _Alias = CHAMPION) -> None:
     The earlier version is verified first; rolling back twice goes back two moves.
     """
     print(f"{alias} -> {_registry(models).rollback(alias)}")
+
+
+@_models.command()
+def export(
+    version: _Version,
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write.", show_default=False)],
+    models: ModelsOption,
+    to: Annotated[Literal["tf-serving"], typer.Option("--to", help="In whose layout.", show_default=False)],
+) -> None:
+    """Write a version's deep rankers for another server.
+
+    tf-serving: DIR/audotics/NUMBER/ as TensorFlow Serving loads it, with a signature for each deep ranker and
+    warm-up requests, and DIR/models.config and DIR/batching.config where they are missing. The version is
+    verified first. Exit code 2 where it has no deep ranker or is there already.
+    """
+    from audotics.ranking.serving_export import export_for_tf_serving
+
+    registry = _registry(models)
+    found = registry.verify(version).version
+    done = export_for_tf_serving(registry.folder(found), found, target)
+    print(f"{done.folder}: signatures {', '.join(done.signatures)}")
 
 
 def _describe_files(manifest: Manifest) -> str:

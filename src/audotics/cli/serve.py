@@ -37,6 +37,14 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that share the port; else 1.", show_default=False)
     ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="litert|tensorflow|grpc://HOST:8500,...|http://HOST:8501,...",
+            help="What scores with deep rankers; else litert.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Answer the HTTP API until Ctrl-C or SIGTERM.
 
@@ -48,13 +56,15 @@ def serve(
     for variable in _ONE_THREAD:
         os.environ.setdefault(variable, "1")
     from audotics.errors import MissingExtraError
+    from audotics.ranking.runtimes.choice import ScorerChoice
     from audotics.settings import read_settings
 
-    options = {"models": models, "host": host, "port": port, "workers": workers}
+    options = {"models": models, "host": host, "port": port, "workers": workers, "scorer": scorer}
     given = {name: str(value) for name, value in options.items() if value is not None}
     environment = {f"AUDOTICS_{name.upper()}": value for name, value in given.items()}
     os.environ.update(environment)
     settings = read_settings()
+    ScorerChoice.parse(settings.scorer)
     try:
         from audotics.serving import workers as processes
     except ModuleNotFoundError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +16,9 @@ TensorDict: TypeAlias = dict[str, npt.NDArray[Any]]
 
 Scorer: TypeAlias = Callable[[TensorDict], TensorDict]
 """Logits by head for inputs by name."""
+
+Runtime: TypeAlias = Callable[[Path, tuple[str, ...]], Scorer]
+"""Makes the scorer of an exported deep ranker, from the folder it was saved to and the heads it has."""
 
 _SLOTS_AT_ONCE = 65_536
 """Candidates scored together: large enough for full speed, small enough for tens of MB."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from audotics.domain import FloatArray
 from audotics.errors import DamagedError, NotFittedError
+from audotics.ranking.batches import Runtime
 from audotics.ranking.names import ranker_class
 from audotics.ranking.protocol import Ranker, RankingExamples, RankingInputs
 from audotics.ranking.storage import read_settings, write_state
@@ -84,7 +85,7 @@ class BlendRanker:
             member.save(folder / member.name)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, runtime: Runtime | None = None) -> Self:
         """Read what `save` wrote.
 
         Raises:
@@ -93,7 +94,7 @@ class BlendRanker:
         names = read_settings(folder, cls.name).get("members")
         if not isinstance(names, list) or not names or cls.name in names:
             raise DamagedError("the blend does not say what it is made of", where=str(folder))
-        return cls.of([ranker_class(name).load(folder / name) for name in names])
+        return cls.of([ranker_class(name).load(folder / name, runtime) for name in names])
 
 
 def standardised(scores: FloatArray, inputs: RankingInputs) -> FloatArray:

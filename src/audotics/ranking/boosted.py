@@ -10,6 +10,7 @@ import numpy as np
 
 from audotics.domain import FloatArray, IndexArray
 from audotics.errors import DamagedError, NotFittedError
+from audotics.ranking.batches import Runtime
 from audotics.ranking.calibration import log_share
 from audotics.ranking.checks import check_feature_names, check_positives
 from audotics.ranking.forest import Forest
@@ -130,8 +131,8 @@ class BoostedRanker:
         write_state(folder, settings, {**columns, "weights": self.weights_})
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote.
+    def load(cls, folder: Path, runtime: Runtime | None = None) -> Self:
+        """Read what `save` wrote; nothing in it needs a runtime.
 
         Raises:
             DamagedError: A file is missing, damaged or of another ranker, or the nodes are no trees.

@@ -10,6 +10,7 @@ import numpy as np
 
 from audotics.domain import PADDING, FloatArray, IndexArray
 from audotics.errors import DamagedError
+from audotics.ranking.batches import Runtime
 from audotics.ranking.names import ranker_class
 from audotics.ranking.protocol import Ranker, RankingExamples, RankingInputs
 from audotics.ranking.storage import read_settings, write_state
@@ -69,7 +70,7 @@ class ByHistoryRanker:
             ranker.save(folder / tier)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, runtime: Runtime | None = None) -> Self:
         """Read what `save` wrote.
 
         Raises:
@@ -78,7 +79,7 @@ class ByHistoryRanker:
         names = read_settings(folder, cls.name).get("tiers")
         if not isinstance(names, dict) or set(names) != set(TIERS) or cls.name in names.values():
             raise DamagedError("the rankers by history are incomplete", where=str(folder))
-        return cls(*(ranker_class(names[tier]).load(folder / tier) for tier in TIERS))
+        return cls(*(ranker_class(names[tier]).load(folder / tier, runtime) for tier in TIERS))
 
 
 _NOTHING: IndexArray = np.zeros(0, np.int32)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from audotics.domain import FloatArray
 from audotics.errors import BadInputError, DamagedError, MissingExtraError, NotFittedError
-from audotics.ranking.batches import Scorer, head_logits
+from audotics.ranking.batches import Runtime, Scorer, head_logits
 from audotics.ranking.calibration import fit_sigmoid, log_share, sigmoid
 from audotics.ranking.checks import check_feature_names, check_positives
 from audotics.ranking.config import ModelConfig, ModelShape, RankingWorld
@@ -116,8 +116,12 @@ class DeepRanker:
         export_model(self.model_, folder)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Ready to score with LiteRT; TensorFlow is not imported.
+    def load(cls, folder: Path, runtime: Runtime | None = None) -> Self:
+        """Ready to score; TensorFlow is not imported.
+
+        Args:
+            folder: Where it was saved.
+            runtime: What scores; LiteRT if None.
 
         Raises:
             DamagedError: A file is missing, damaged or of another ranker.
@@ -131,7 +135,10 @@ class DeepRanker:
             ranker.calibration_ = {head: (a, b) for head, (a, b) in settings["calibration"].items()}
         except (KeyError, ValidationError) as error:
             raise DamagedError("the deep ranker's settings are incomplete", where=str(folder)) from error
-        ranker._scorer = LiteRTRuntime(folder / LITERT)
+        if runtime is None:
+            ranker._scorer = LiteRTRuntime(folder / LITERT)
+        else:
+            ranker._scorer = runtime(folder, ranker.shape_.heads)
         ranker._folder = folder
         return ranker
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from audotics.ranking.config import ModelShape
 from audotics.ranking.model import DeepRecommender
+from audotics.ranking.runtimes.naming import SAVED_MODEL
 
 LITERT = "model.tflite"
-SAVED_MODEL = "saved_model/1"
 KERAS = "model.keras"
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from audotics.domain import PADDING, BoolArray, FloatArray, IndexArray
+
+if TYPE_CHECKING:
+    from audotics.ranking.batches import Runtime
 
 HEADS = ("play", "complete", "like", "skip")
 """Tasks a ranker may predict; ``play`` always comes first, the others where the data has them."""
@@ -103,6 +106,6 @@ class Ranker(Protocol):
         ...
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read the learned state."""
+    def load(cls, folder: Path, runtime: Runtime | None = None) -> Self:
+        """Read the learned state; ``runtime`` scores with what is deep in it (None: LiteRT)."""
         ...

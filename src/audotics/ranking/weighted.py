@@ -10,6 +10,7 @@ import numpy as np
 
 from audotics.domain import FloatArray
 from audotics.errors import BadInputError, DamagedError, NotFittedError
+from audotics.ranking.batches import Runtime
 from audotics.ranking.checks import check_feature_names
 from audotics.ranking.protocol import RankingExamples, RankingInputs
 from audotics.ranking.storage import read_array, read_settings, write_state
@@ -49,8 +50,8 @@ class WeightedRanker(ABC):
         write_state(folder, settings, {"weights": self.weights_})
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote.
+    def load(cls, folder: Path, runtime: Runtime | None = None) -> Self:
+        """Read what `save` wrote; nothing in it needs a runtime.
 
         Raises:
             DamagedError: A file is missing, damaged or of another ranker.

@@ -14,6 +14,7 @@ import polars as pl
 from audotics.data.interactions import Interactions
 from audotics.data.vocabulary import Vocabulary
 from audotics.errors import DamagedError
+from audotics.ranking.batches import Runtime
 from audotics.ranking.heads import HeadModel
 from audotics.ranking.names import ranker_class
 from audotics.recommender.branch import Branch
@@ -90,16 +91,21 @@ def _new_settings(new: NewTracks) -> dict[str, Any]:
     return {"ranker": new.ranker.name, "level": list(new.level)}
 
 
-def load(folder: Path, model_version: str = "") -> Recommender:
+def load(folder: Path, model_version: str = "", runtime: Runtime | None = None) -> Recommender:
     """Read what `save` wrote; arrays are memory-mapped.
 
     Verify the version's checksums first (`Registry.verify`): this only checks that the parts fit together.
+
+    Args:
+        folder: Of the version.
+        model_version: Its id.
+        runtime: What scores with the deep rankers; LiteRT in process if None.
 
     Raises:
         DamagedError: A part is missing or belongs to another training.
     """
     try:
-        return _load(folder, model_version)
+        return _load(folder, model_version, runtime)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(
             f"the model cannot be read ({error})", where=str(folder), remedy="Train again, or roll back"
@@ -111,7 +117,7 @@ def vocabulary_hash(users: Vocabulary, tracks: Vocabulary) -> str:
     return f"{users.fingerprint[:32]}{tracks.fingerprint[:32]}"
 
 
-def _load(folder: Path, model_version: str) -> Recommender:
+def _load(folder: Path, model_version: str, runtime: Runtime | None) -> Recommender:
     settings = _read_json(folder / "recommender.json")
     users = Vocabulary(_read_json(folder / "vocabulary" / "users.json"))
     tracks = Vocabulary(_read_json(folder / "vocabulary" / "tracks.json"))
@@ -119,22 +125,26 @@ def _load(folder: Path, model_version: str) -> Recommender:
         raise DamagedError("the vocabulary belongs to another training", where=str(folder))
     names = dict.fromkeys((settings["heard"] or settings["unheard"])["retrievers"])
     retrievers = {name: _load_retriever(folder / "retrieval" / name, name) for name in names}
-    heard = settings["heard"]
+    heard, n_tracks = settings["heard"], len(tracks)
     return Recommender(
         users=users,
         tracks=tracks,
         histories=Interactions(
-            **_read_arrays(folder / "histories"), n_tracks=len(tracks), ordered=settings["ordered"]
+            **_read_arrays(folder / "histories"), n_tracks=n_tracks, ordered=settings["ordered"]
         ),
         track_table=pl.read_parquet(folder / "tracks.parquet"),
-        unheard=_load_branch(settings["unheard"], retrievers, folder, len(tracks)),
-        heard=None if heard is None else _load_branch(heard, retrievers, folder / HEARD, len(tracks)),
+        unheard=_load_branch(settings["unheard"], retrievers, folder, n_tracks, runtime),
+        heard=None if heard is None else _load_branch(heard, retrievers, folder / HEARD, n_tracks, runtime),
         model_version=model_version,
     )
 
 
 def _load_branch(
-    settings: Mapping[str, Any], retrievers: Mapping[str, Retriever], folder: Path, n_tracks: int
+    settings: Mapping[str, Any],
+    retrievers: Mapping[str, Retriever],
+    folder: Path,
+    n_tracks: int,
+    runtime: Runtime | None,
 ) -> Branch:
     names = tuple(settings["retrievers"])
     parts = {
@@ -143,17 +153,17 @@ def _load_branch(
     return Branch(
         generator=CandidateGenerator([retrievers[name] for name in names], settings["per_retriever"]),
         assembler=FeatureAssembler.from_arrays(names, parts),
-        ranker=ranker_class(settings["ranker"]).load(folder / "ranker"),
+        ranker=ranker_class(settings["ranker"]).load(folder / "ranker", runtime),
         heads=HeadModel.load(folder / "heads") if settings["heads"] else None,
         level=_level(settings),
-        new=_load_new(settings["new"], folder / NEW, n_tracks) if settings.get("new") else None,
+        new=_load_new(settings["new"], folder / NEW, n_tracks, runtime) if settings.get("new") else None,
     )
 
 
-def _load_new(settings: Mapping[str, Any], folder: Path, n_tracks: int) -> NewTracks:
+def _load_new(settings: Mapping[str, Any], folder: Path, n_tracks: int, runtime: Runtime | None) -> NewTracks:
     return NewTracks(
         StandIns.from_arrays(_read_arrays(folder / "stand_ins"), n_tracks),
-        ranker_class(settings["ranker"]).load(folder / "ranker"),
+        ranker_class(settings["ranker"]).load(folder / "ranker", runtime),
         _level(settings),
     )
 

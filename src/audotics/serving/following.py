@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audotics.domain import Context, Query
-from audotics.errors import AudoticsError, DamagedError
+from audotics.errors import AudoticsError, DamagedError, UnavailableError
 from audotics.registry import Registry
-from audotics.serving.served import Served
+from audotics.serving.served import Runtimes, Served, in_process
 from audotics.slate.config import SlateConfig
 
 POLL_S = 0.5
@@ -30,6 +30,7 @@ class ModelFollower:
         alias: Whose version serves.
         rules: Rules of every slate.
         on_swap: Called with a version that has just begun to serve.
+        runtimes: What scores with the deep rankers of a version.
 
     Attributes:
         current: Read it once for each request: answers then never mix two versions.
@@ -42,11 +43,13 @@ class ModelFollower:
         alias: str,
         rules: SlateConfig,
         on_swap: Callable[[Served], None] = lambda _: None,
+        runtimes: Runtimes = in_process,
     ) -> None:
         self._models_dir = models_dir
         self._alias = alias
         self._rules = rules
         self._on_swap = on_swap
+        self._runtimes = runtimes
         self._registry = Registry(models_dir)
         self._stopped = threading.Event()
         self._refused: dict[str, float] = {}
@@ -97,12 +100,12 @@ class ModelFollower:
         """
         wanted = self._registry.resolve(self._alias)
         try:
-            return self._load(wanted)
+            return self._load(wanted, unscored=True)
         except DamagedError as damage:
             for version in reversed(self._registry.versions()):
                 if version != wanted:
                     try:
-                        served = self._load(version)
+                        served = self._load(version, unscored=True)
                     except AudoticsError:
                         continue
                     self.trouble = f"version {wanted} does not load: {damage}"
@@ -111,13 +114,22 @@ class ModelFollower:
                     return served
             raise
 
-    def _load(self, version: str) -> Served:
-        served = Served.load(self._models_dir, version, self._rules)
+    def _load(self, version: str, *, unscored: bool = False) -> Served:
+        """A version that has answered; with ``unscored`` also one whose scorer is away just now.
+
+        A version that is to replace another one waits until its scorer has it.
+        """
+        served = Served.load(self._models_dir, version, self._rules, self._runtimes)
         # The first answer makes what is made once; it also shows that the version can answer at all.
         known = served.recommender.users.ids[:1]
         at = datetime.now(UTC)
         queries = [Query(user_id=user_id, context=Context(at=at)) for user_id in (*known, None)]
-        served.recommender.recommend(queries)
+        try:
+            served.recommender.recommend(queries)
+        except UnavailableError as error:
+            if not unscored:
+                raise
+            _log.error("version %s serves without its scorer: %s", version, error)
         served.popular_overall(queries[-1], {})
         return served
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from audotics.domain import PADDING, FloatArray, IndexArray, Query, Slate
+from audotics.ranking.batches import Runtime
 from audotics.recommender import bundle
 from audotics.recommender.reactions import Reactions
 from audotics.recommender.recommender import Recommender
@@ -20,6 +22,14 @@ from audotics.slate.config import SlateConfig
 
 N_PER_COUNTRY = 1000
 """Popular tracks kept ready for each country."""
+
+
+Runtimes: TypeAlias = Callable[[Path, str], Runtime | None]
+"""What scores with the deep rankers of a version, from its folder and id."""
+
+
+def in_process(folder: Path, version: str) -> None:
+    """LiteRT."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,16 @@ class Served:
     popular_in: dict[str, IndexArray]
 
     @classmethod
-    def load(cls, models_dir: Path, reference: str, rules: SlateConfig) -> Served:
+    def load(
+        cls, models_dir: Path, reference: str, rules: SlateConfig, runtimes: Runtimes = in_process
+    ) -> Served:
         """Verify every checksum of a version, then load it.
+
+        Args:
+            models_dir: Folder of versions.
+            reference: A version, an alias or ``latest``.
+            rules: Rules of every slate.
+            runtimes: What scores with the deep rankers of a version.
 
         Raises:
             BadInputError: There is no such version.
@@ -51,7 +69,8 @@ class Served:
         registry = Registry(models_dir)
         manifest = registry.verify(reference)
         folder = registry.folder(manifest.version)
-        recommender = bundle.load(folder, manifest.version).with_rules(rules)
+        runtime = runtimes(folder, manifest.version)
+        recommender = bundle.load(folder, manifest.version, runtime).with_rules(rules)
         ids = json.loads((folder / "fallback" / "popular.json").read_text(encoding="utf-8"))
         until = manifest.dataset.ends_at or manifest.created_at
         return cls(
