@@ -17,6 +17,9 @@ from types import FrameType
 import uvicorn
 
 from audotics.errors import BadInputError
+from audotics.journal.engine import open_engine
+from audotics.registry import Registry
+from audotics.registry.names import CHAMPION
 from audotics.serving.app import create_app
 from audotics.serving.metrics import MULTIPROCESS
 from audotics.settings import Settings, read_settings
@@ -39,8 +42,12 @@ def serve(settings: Settings, environment: dict[str, str]) -> int:
         environment: Variables by which other processes read the same settings.
 
     Raises:
-        BadInputError: The address cannot be listened on.
+        BadInputError: The address cannot be listened on, there is no model, or a setting cannot be used.
+        UnavailableError: The journal's database does not answer.
     """
+    # What would fail in every worker fails here, once and in one line.
+    Registry(settings.models).resolve(CHAMPION)
+    open_engine(settings.database_url.get_secret_value()).dispose()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     print(f"serving on http://{host}:{port} (documentation: /docs)", file=sys.stderr, flush=True)
