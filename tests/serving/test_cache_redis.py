@@ -11,7 +11,7 @@ from redis import Redis
 
 from audotics.errors import BadInputError
 from audotics.serving import CacheKey, CacheManager, Origin
-from audotics.serving.cache_entry import Entry, field_name, hash_name, pack
+from audotics.serving.cache_entry import Entry, field_name, hash_name, pack, scope_of
 from audotics.serving.cache_erasure import Erasures
 from audotics.serving.cache_redis import MAX_SLOTS
 from contract.caches import written
@@ -22,6 +22,8 @@ from contract.slow_proxy import SlowProxy
 
 KEY = CacheKey("user-1", "20261123T101500Z-3f2a", "a", "web|DE|18", "k=20")
 NAME = hash_name("audotics", KEY.user_id)
+SCOPE = scope_of(KEY)
+FIELD = field_name(SCOPE)
 PATIENT_S = 10.0
 """Where no test of time-outs is meant: longer than a busy machine takes."""
 
@@ -187,10 +189,10 @@ JUNK = [
     b"garbage",
     b"AUCA" + bytes(41),
     bytes(4600),
-    pack(Entry(b"another listener's", 1, 1e9, 9e9), replace(KEY, user_id="user-2")),
-    pack(Entry(b"another version's", 1, 1e9, 9e9), replace(KEY, model_version="older")),
-    pack(Entry(b"cut short", 1, 1e9, 9e9), KEY)[:-1],
-    pack(Entry(b"from next year", 1, 4e9, 9e9), KEY),
+    pack(Entry(b"another listener's", 1, 1e9, 9e9), scope_of(replace(KEY, user_id="user-2"))),
+    pack(Entry(b"another version's", 1, 1e9, 9e9), scope_of(replace(KEY, model_version="older"))),
+    pack(Entry(b"cut short", 1, 1e9, 9e9), SCOPE)[:-1],
+    pack(Entry(b"from next year", 1, 4e9, 9e9), SCOPE),
 ]
 
 
@@ -199,7 +201,7 @@ async def test_garbage_and_other_listeners_bytes_are_misses(redis_server: RedisS
     async with cache_at(redis_server.unix_url, max_bytes=0) as cache:
         with direct(redis_server) as redis:
             for n_before, junk in enumerate(JUNK):
-                redis.hset(NAME, field_name(KEY), junk)
+                redis.hset(NAME, FIELD, junk)
                 assert await cache.look(KEY, 1) is None
                 assert cache.statistics.garbage == n_before + 1
             compute_again = b"right"

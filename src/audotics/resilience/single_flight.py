@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -13,9 +13,9 @@ Result = TypeVar("Result")
 class SingleFlight(Generic[Result]):
     """Keeps a hundred equal requests from computing a hundred times. For one event loop, not for threads.
 
-    The computation is a task of its own. A waiter that is cancelled (its client has gone) or out of
-    time leaves it running, for the others and for what it does on the way, such as filling a cache. When it
-    fails, everybody who waited gets its error, and the next one to ask starts anew.
+    The computation is a task of its own. A waiter that is cancelled (its client has gone, its time is over)
+    leaves it running, for the others and for what it does on the way, such as filling a cache. When it fails,
+    everybody who waited gets its error, and the next one to ask starts anew.
     """
 
     def __init__(self) -> None:
@@ -30,29 +30,25 @@ class SingleFlight(Generic[Result]):
         flight = self._flights.get(key)
         return flight is not None and not flight.done()
 
-    async def run(
-        self, key: Hashable, compute: Callable[[], Awaitable[Result]], timeout_s: float | None = None
-    ) -> Result:
+    async def run(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """The result of the computation under way for this key, or of this one.
 
         Args:
             key: What is computed.
-            compute: How; called only where no computation of this key is under way, in a task of its own.
-            timeout_s: How long to wait; the computation itself goes on.
+            compute: How; called only where no computation of this key is under way, run in a task of its own.
 
         Raises:
-            TimeoutError: The wait was too long.
             BaseException: What the computation raised.
         """
         flight = self._flights.get(key)
         if flight is None or flight.done():
-            flight = asyncio.get_running_loop().create_task(_computed(compute))
+            flight = asyncio.get_running_loop().create_task(compute())
             self._flights[key] = flight
             flight.add_done_callback(partial(self._land, key))
-        # Unlike awaiting the task, waiting for it does not cancel it when the waiter is cancelled.
-        done, _ = await asyncio.wait((flight,), timeout=timeout_s)
-        if not done:
-            raise TimeoutError
+        # Not the task itself is awaited, so that cancelling the waiter does not cancel it.
+        landed: asyncio.Future[None] = flight.get_loop().create_future()
+        flight.add_done_callback(partial(_wake, landed))
+        await landed
         return flight.result()
 
     async def landed(self, timeout_s: float | None = None) -> None:
@@ -67,5 +63,6 @@ class SingleFlight(Generic[Result]):
             flight.exception()  # Looked at, so that asyncio does not complain when all waiters have gone.
 
 
-async def _computed(compute: Callable[[], Awaitable[Result]]) -> Result:
-    return await compute()
+def _wake(waiter: asyncio.Future[None], _: asyncio.Task[Any]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

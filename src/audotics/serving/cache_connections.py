@@ -17,7 +17,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from audotics.errors import BadInputError
-from audotics.resilience.deadline import Deadline
 
 Command: TypeAlias = tuple[str | bytes | int, ...]
 Reply: TypeAlias = Any
@@ -36,7 +35,7 @@ class RedisConnections:
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``; appears in no message, as it may hold a password.
-        timeout_s: For each step: opening, writing, reading.
+        timeout_s: For all of a question: waiting for a connection, opening it, writing and reading.
         limit: Connections; more questions wait.
 
     Raises:
@@ -45,7 +44,7 @@ class RedisConnections:
 
     def __init__(self, url: str, timeout_s: float, limit: int = 8) -> None:
         self._timeout_s = timeout_s
-        self._kind, self._options = _connection_options(url, timeout_s)
+        self._kind, self._options = _connection_options(url)
         self._idle: list[AbstractConnection] = []
         self._places = asyncio.Semaphore(limit)
         self._closed = False
@@ -57,29 +56,38 @@ class RedisConnections:
 
         Raises:
             CrowdedError: All connections were taken for the whole time-out.
-            RedisError, OSError: Redis could not be reached, or took too long.
+            TimeoutError: Redis took too long.
+            RedisError, OSError: Redis could not be reached, or hung up.
         """
-        deadline = Deadline.after(self._timeout_s)
-        async with self._places:
-            if deadline.expired:
-                raise CrowdedError
-            connection = await self._ready()
-            try:
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-                replies = [await _reply(connection) for _ in commands]
-            except BaseException:
-                await connection.disconnect(nowait=True)
+        asked = False
+        try:
+            async with asyncio.timeout(self._timeout_s), self._places:
+                asked = True
+                return await self._exchange(commands)
+        except TimeoutError:
+            if asked:
                 raise
-            self._idle.append(connection)
-            if self._closed:
-                await self.close()
-            return replies
+            raise CrowdedError from None
 
     async def close(self) -> None:
         """Close what is idle now, and the others as they end."""
         self._closed = True
         while self._idle:
             await self._idle.pop().disconnect(nowait=True)
+
+    async def _exchange(self, commands: tuple[Command, ...]) -> list[Reply]:
+        connection = await self._ready()
+        try:
+            packed = [piece for command in commands for piece in connection.pack_command(*command)]
+            await connection.send_packed_command(packed, check_health=False)
+            replies = [await _reply(connection) for _ in commands]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._idle.append(connection)
+        if self._closed:
+            await self.close()
+        return replies
 
     async def _ready(self) -> AbstractConnection:
         while self._idle:
@@ -107,10 +115,10 @@ async def _is_quiet(connection: AbstractConnection) -> bool:
         return False
 
 
-def _connection_options(url: str, timeout_s: float) -> tuple[type[AbstractConnection], dict[str, Any]]:
+def _connection_options(url: str) -> tuple[type[AbstractConnection], dict[str, Any]]:
     ours = {
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
+        "socket_timeout": None,  # `ask` has one for all steps together.
+        "socket_connect_timeout": None,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,  # No pushed messages between replies.
         "driver_info": None,  # No round trip for telling the server the library's name.

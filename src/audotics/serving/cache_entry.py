@@ -65,22 +65,28 @@ def hash_name(prefix: str, user_id: str) -> str:
     return f"{prefix}:{hashlib.sha256(_bytes(user_id)).hexdigest()[:32]}"
 
 
-def field_name(key: CacheKey) -> bytes:
+def scope_of(key: CacheKey) -> bytes:
+    """All parts of the key, their lengths first, so that no two keys run together into the same bytes."""
+    parts = (key.user_id, key.model_version, key.variant, key.context, key.request)
+    return _bytes(f"{','.join([str(len(part)) for part in parts])}:{''.join(parts)}")
+
+
+def field_name(scope: bytes) -> bytes:
     """The field of a slot within its listener's hash."""
-    return hashlib.sha256(_scope(key)).digest()[:_DIGEST_BYTES]
+    return hashlib.sha256(scope).digest()[:_DIGEST_BYTES]
 
 
-def pack(entry: Entry, key: CacheKey) -> bytes:
+def pack(entry: Entry, scope: bytes) -> bytes:
     """Header, digest, payload.
 
     Raises:
         struct.error: The revision does not fit into 64 bits.
     """
     header = _HEADER.pack(_MAGIC, _FORMAT, entry.made_at, entry.expires_at, entry.revision)
-    return b"".join((header, _digest(header, key, entry.payload), entry.payload))
+    return b"".join((header, _digest(header, scope, entry.payload), entry.payload))
 
 
-def unpack(value: bytes, key: CacheKey, now: float) -> Entry | None:
+def unpack(value: bytes, scope: bytes, now: float) -> Entry | None:
     """The entry in these bytes, or None where they are not one of this slot.
 
     The digest covers the listener, the model version and the rest of the key besides times, revision and
@@ -92,24 +98,20 @@ def unpack(value: bytes, key: CacheKey, now: float) -> Entry | None:
         return None
     header, payload = value[: _HEADER.size], value[start:]
     magic, version, made_at, expires_at, revision = _HEADER.unpack(header)
-    if magic != _MAGIC or version != _FORMAT or value[_HEADER.size : start] != _digest(header, key, payload):
+    if (
+        magic != _MAGIC
+        or version != _FORMAT
+        or value[_HEADER.size : start] != _digest(header, scope, payload)
+    ):
         return None
     if not made_at <= now + _CLOCK_SKEW_S:
         return None
     return Entry(payload, revision, made_at, expires_at)
 
 
-def _digest(header: bytes, key: CacheKey, payload: bytes) -> bytes:
-    hashed = hashlib.sha256(header)
-    hashed.update(_scope(key))
-    hashed.update(payload)
-    return hashed.digest()[:_DIGEST_BYTES]
-
-
-def _scope(key: CacheKey) -> bytes:
-    """All parts of the key, each behind its length, so that no two keys run together into the same bytes."""
-    parts = [_bytes(part) for part in (key.user_id, key.model_version, key.variant, key.context, key.request)]
-    return b"".join(len(part).to_bytes(4) + part for part in parts)
+def _digest(header: bytes, scope: bytes, payload: bytes) -> bytes:
+    # The header has one length and the scope tells its own, so the three do not run together either.
+    return hashlib.sha256(b"".join((header, scope, payload))).digest()[:_DIGEST_BYTES]
 
 
 def _bytes(text: str) -> bytes:

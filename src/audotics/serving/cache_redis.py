@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -15,7 +14,7 @@ from redis.exceptions import ResponseError
 from audotics.resilience.breaker import BreakerState, CircuitBreaker
 from audotics.resilience.single_flight import SingleFlight
 from audotics.serving.cache_connections import Command, CrowdedError, RedisConnections, Reply, refused
-from audotics.serving.cache_entry import CacheKey, Entry, field_name, hash_name, pack, unpack
+from audotics.serving.cache_entry import CacheKey, Entry, field_name, hash_name, pack, scope_of, unpack
 from audotics.serving.cache_statistics import Tally
 
 MAX_SLOTS = 64
@@ -71,10 +70,9 @@ class RedisCache:
         """The living entry of this slot; None for whatever reason there is none within the time-out."""
         if not self._usable():
             return None
-        try:
-            return await self._reads.run(key, partial(self._read, key), self._timeout_s)
-        except TimeoutError:
-            return None  # The read goes on and reports to the breaker what becomes of it.
+        scope = scope_of(key)
+        field = field_name(scope)
+        return await self._reads.run(field, lambda: self._read(key.user_id, field, scope))
 
     def put(self, key: CacheKey, entry: Entry) -> None:
         """Write an entry in the background."""
@@ -109,8 +107,8 @@ class RedisCache:
             self._start(self._probe(), self._others)
         return False
 
-    async def _read(self, key: CacheKey) -> Entry | None:
-        replies = await self._ask(("HGET", hash_name(self._prefix, key.user_id), field_name(key)))
+    async def _read(self, user_id: str, field: bytes, scope: bytes) -> Entry | None:
+        replies = await self._ask(("HGET", hash_name(self._prefix, user_id), field))
         value = replies[0] if replies else None
         if value is None:
             return None
@@ -118,7 +116,7 @@ class RedisCache:
             self._tally.errors += 1
             return None
         now = self._clock()
-        entry = unpack(value, key, now) if isinstance(value, bytes) else None
+        entry = unpack(value, scope, now) if isinstance(value, bytes) else None
         if entry is None:
             self._tally.garbage += 1
             return None
@@ -126,9 +124,10 @@ class RedisCache:
 
     async def _write(self, key: CacheKey, entry: Entry) -> None:
         name = hash_name(self._prefix, key.user_id)
+        scope = scope_of(key)
         replies = await self._ask(
             ("MULTI",),
-            ("HSET", name, field_name(key), pack(entry, key)),
+            ("HSET", name, field_name(scope), pack(entry, scope)),
             ("EXPIRE", name, math.ceil(self._ttl_s)),
             ("HLEN", name),
             ("EXEC",),
