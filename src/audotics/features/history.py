@@ -113,12 +113,12 @@ class HistoryStatistics:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Fitted again from what `arrays` gave."""
         statistics = cls()
-        statistics._popularity = arrays["popularity"]
-        statistics._released_at = arrays["released_at"]
+        statistics._popularity = np.asarray(arrays["popularity"])
+        statistics._released_at = np.asarray(arrays["released_at"])
         statistics._latest_at = int(arrays["latest_at"])
         statistics._ordered, statistics._timed, statistics._dated = arrays["has"].tolist()
         present = [name for name in ("artist", "album") if f"{name}_code" in arrays]
-        statistics._owners = {name: arrays[f"{name}_code"] for name in present}
+        statistics._owners = {name: np.asarray(arrays[f"{name}_code"]) for name in present}
         return statistics
 
     def _fitted(self) -> FloatArray:

@@ -191,8 +191,10 @@ def _write_arrays(folder: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def _read_arrays(folder: Path) -> dict[str, npt.NDArray[Any]]:
+    # A memory map asks on every access whether it is one still; a plain array shares its memory.
     return {
-        path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))
+        path.stem: np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        for path in sorted(folder.glob("*.npy"))
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class FeatureAssembler:
             ContextEncoder().fit(corpus.events),
         )
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the features, in order."""
         own = tuple(f"{name}:{kind}" for kind in ("z", "top", "rank") for name in self.retrievers)
@@ -70,12 +71,16 @@ class FeatureAssembler:
 
     def assemble(self, batch: QueryBatch, candidates: Candidates) -> RankingInputs:
         """Features of every candidate ``[batch, width, n_features]``, scaled once a scaling is known."""
-        shape = candidates.track_index.shape
-        features = np.empty((*shape, len(self.names)), np.float32)
-        step = max(1, _CACHED_FLOATS // max(1, shape[1] * features.shape[2]))
-        for start in range(0, shape[0], step):
-            stop = min(start + step, shape[0])
-            self._fill(features[start:stop], batch.part(start, stop), candidates.part(start, stop))
+        n_lists, width = candidates.track_index.shape
+        step = max(1, _CACHED_FLOATS // max(1, width * len(self.names)))
+        if n_lists <= step:
+            features = self._made(batch, candidates).swapaxes(1, 2)
+        else:
+            features = np.empty((n_lists, width, len(self.names)), np.float32)
+            for start in range(0, n_lists, step):
+                stop = min(start + step, n_lists)
+                made = self._made(batch.part(start, stop), candidates.part(start, stop))
+                features[start:stop] = made.swapaxes(1, 2)
         return RankingInputs(
             features=features,
             feature_names=self.names,
@@ -85,11 +90,11 @@ class FeatureAssembler:
             recent=batch.histories.latest(N_RECENT),
         )
 
-    def _fill(self, out: FloatArray, batch: QueryBatch, candidates: Candidates) -> None:
-        """Write the features of a few lists into ``out [batch, width, n_features]``."""
+    def _made(self, batch: QueryBatch, candidates: Candidates) -> FloatArray:
+        """Features of a few lists ``[batch, n_features, width]``: each is made for all candidates at once."""
         n_own, n_content = 3 * len(self.retrievers) + 1, len(self.content.names)
-        # One feature after another in memory until the end: each is made for all candidates at once.
-        lists = np.empty((len(out), out.shape[2], out.shape[1]), np.float32)
+        n_lists, width = candidates.track_index.shape
+        lists = np.empty((n_lists, len(self.names), width), np.float32)
         lists[:, :n_own] = opinions(candidates).swapaxes(1, 2)
         others = lists[:, n_own:]
         statistics = self.statistics.compute(batch, candidates.track_index)
@@ -102,7 +107,7 @@ class FeatureAssembler:
             others /= self.scaling[1][:, None]
             np.clip(others, -Z_LIMIT, Z_LIMIT, out=others)
         np.copyto(lists, 0.0, where=~candidates.present[:, None])
-        out[:] = lists.swapaxes(1, 2)
+        return lists
 
     def scaled(self, inputs: RankingInputs) -> FeatureAssembler:
         """The same with the scaling that brings the features of these unscaled lists to order one."""

@@ -136,7 +136,7 @@ class RowSolver:
             solved[block.rows] = block.solution()
 
         spans = list(self._spans(matrix))
-        n_threads = min(len(spans), os.cpu_count() or 1)
+        n_threads = min(len(spans), os.cpu_count() or 1) if len(spans) > 1 else 1
         if n_threads < 2:
             for span in spans:
                 solve_span(span)
