@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request, Response
 from fastapi import Path as PathParameter
+from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 
 from audotics.serving.encoding import Answer
@@ -73,6 +74,24 @@ PROBLEM: dict[str, Any] = {
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For `responses=` of a route; every route may refuse a request that is not valid."""
     return dict.fromkeys((400, 401, 403, 413, 422, 429, *statuses), PROBLEM)
+
+
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a body that a route reads itself, for `openapi_extra=`: references are filled in."""
+    schema = model.model_json_schema()
+    filled: dict[str, Any] = _filled(schema, schema.pop("$defs", {}))
+    return filled
+
+
+def _filled(schema: Any, named: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_filled(one, named) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        more = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**_filled(named[schema["$ref"].rsplit("/", 1)[1]], named), **more}
+    return {key: _filled(value, named) for key, value in schema.items()}
 
 
 def json_response(payload: bytes) -> Response:
