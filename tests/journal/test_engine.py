@@ -1,7 +1,6 @@
 """Opening a database: what is created, what is refused, and that a commit is on the disk."""
 
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from audotics.errors import AudoticsError, BadInputError, DamagedError, MissingE
 from audotics.journal import EventJournal, open_engine
 from audotics.journal.tables import SCHEMA_VERSION, metadata
 from audotics.journal.tables import journal as journal_table
-from contract.services import PostgreSQLServer
+from contract.services import PostgreSQLServer, binary
 
 
 def test_a_second_opening_finds_what_the_first_left(url, make_event):
@@ -161,11 +160,10 @@ committer.close()
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="orders of system calls need strace")
 def test_the_disk_is_flushed_before_each_acknowledgement(sqlite_url, tmp_path):
     """What kill -9 cannot show: the order of write, flush and acknowledgement in the system calls."""
     trace = tmp_path / "trace"
-    watched = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=write,pwrite64,fsync,fdatasync"]
+    watched = [binary("strace"), "-f", "-y", "-o", str(trace), "-e", "trace=write,pwrite64,fsync,fdatasync"]
     done = subprocess.run(
         [*watched, sys.executable, "-c", APPEND_AND_ACKNOWLEDGE, sqlite_url],
         capture_output=True,
