@@ -103,6 +103,8 @@ def encode_time(at: TimeArray) -> FloatArray:
         at: ``[batch]``, UTC microseconds, `NO_TIME` where unknown (all columns 0).
     """
     known = at != NO_TIME
+    if not known.any():
+        return np.zeros((len(at), len(_TIME_NAMES)), np.float32)
     safe = np.where(known, at, 0)
     hour = (safe % _US_PER_DAY) / _US_PER_DAY * (2 * np.pi)
     weekday = (safe // _US_PER_DAY + _EPOCH_WEEKDAY) % 7 / 7 * (2 * np.pi)

@@ -24,10 +24,21 @@ JUDGED_BEST = 200
 MOST_QUERIES = 256
 """Queries that recall is measured on."""
 
-CHOICES = ((8, 2000), (16, 1000), (16, 2000), (32, 1000), (32, 2000), (32, 8000), (64, 4000))
+CHOICES = (
+    (8, 2000),
+    (12, 2000),
+    (16, 1000),
+    (16, 2000),
+    (20, 2000),
+    (24, 2000),
+    (32, 1000),
+    (32, 2000),
+    (32, 8000),
+    (64, 4000),
+)
 """Numbers of each vector that are compared and how many vectors are then looked at, cheapest first."""
 
-_SAMPLED_KEPT = 64
+_SAMPLED_KEPT = 25
 """About how many of the vectors to be kept are in the sample that guesses where to cut."""
 
 
@@ -92,7 +103,7 @@ class VectorIndex:
         step = max(1, wanted // _SAMPLED_KEPT)
         sample = np.sort(promise[::step])
         # A little more than wanted, so that hardly ever less is found.
-        place = int(1.2 * wanted / step) + 1
+        place = int(1.3 * wanted / step) + 1
         guess = sample[-place] if place < len(sample) else -np.inf
         near: IndexArray = (promise > guess).nonzero()[0].astype(np.int32)
         return near
