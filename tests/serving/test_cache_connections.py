@@ -115,12 +115,12 @@ async def test_no_reply_reaches_another_question(redis_server: RedisServer) -> N
             outcomes["answered"] += 1
 
     async with SlowProxy(redis_server.folder / "proxy.sock", redis_server.unix_socket) as proxy:
-        connections = RedisConnections(proxy.url, 0.02)
+        connections = RedisConnections(proxy.url, 0.1)
         try:
             for start in range(0, 10_000, 50):
-                proxy.delay_s = draw.choice((0.0, 0.0, 0.001, 0.003, 0.025))
+                proxy.delay_s = 0.12 if start % 500 == 0 else draw.choice((0.0, 0.001, 0.003))
                 await asyncio.gather(*(question(connections, start + offset) for offset in range(50)))
         finally:
             await connections.close()
     assert sum(outcomes.values()) == 10_000
-    assert min(outcomes.values()) > 500, outcomes
+    assert min(outcomes.values()) > 300, outcomes

@@ -144,6 +144,19 @@ async def test_a_listeners_hash_that_grows_too_large_starts_anew(redis_server: R
 
 
 @in_uvloop
+async def test_answers_of_nobody_in_particular_do_not_share_a_hash(redis_server: RedisServer) -> None:
+    keys = [replace(KEY, user_id="", request=f"history {number}") for number in range(2 * MAX_SLOTS)]
+    async with cache_at(redis_server.unix_url) as one, cache_at(redis_server.unix_url) as two:
+        for key in keys:
+            await stored(one, key, 1, key.request.encode())
+        for key in keys:
+            assert await two.answer(key, 1, never, stale_ok=False) == (key.request.encode(), Origin.CACHED)
+    with direct(redis_server) as redis:
+        assert redis.dbsize() == len(keys)
+        assert min(map(redis.ttl, redis.keys())) > 0
+
+
+@in_uvloop
 async def test_erasing_leaves_nothing_in_redis(redis_server: RedisServer) -> None:
     other = replace(KEY, user_id="user-2")
     async with cache_at(redis_server.unix_url) as cache, cache_at(redis_server.unix_url) as second:

@@ -19,6 +19,7 @@ class CacheKey:
     """The slot of an answer: it holds one, of whatever profile revision."""
 
     user_id: str
+    """Empty where an answer is no single listener's: of an anonymous history, or a group."""
     model_version: str
     variant: str
     context: str
@@ -63,6 +64,11 @@ class Entry:
 def hash_name(prefix: str, user_id: str) -> str:
     """The Redis key of all entries of a listener; the id itself does not appear in it."""
     return f"{prefix}:{hashlib.sha256(_bytes(user_id)).hexdigest()[:32]}"
+
+
+def nobodys_name(prefix: str, field: bytes) -> str:
+    """The Redis key of an answer that is no single listener's: each has one of its own."""
+    return f"{prefix}:nobody:{field.hex()}"
 
 
 def scope_of(key: CacheKey) -> bytes:

@@ -14,7 +14,16 @@ from redis.exceptions import ResponseError
 from audotics.resilience.breaker import BreakerState, CircuitBreaker
 from audotics.resilience.single_flight import SingleFlight
 from audotics.serving.cache_connections import Command, CrowdedError, RedisConnections, Reply, refused
-from audotics.serving.cache_entry import CacheKey, Entry, field_name, hash_name, pack, scope_of, unpack
+from audotics.serving.cache_entry import (
+    CacheKey,
+    Entry,
+    field_name,
+    hash_name,
+    nobodys_name,
+    pack,
+    scope_of,
+    unpack,
+)
 from audotics.serving.cache_statistics import Tally
 
 MAX_SLOTS = 64
@@ -108,7 +117,7 @@ class RedisCache:
         return False
 
     async def _read(self, user_id: str, field: bytes, scope: bytes) -> Entry | None:
-        replies = await self._ask(("HGET", hash_name(self._prefix, user_id), field))
+        replies = await self._ask(("HGET", self._name(user_id, field), field))
         value = replies[0] if replies else None
         if value is None:
             return None
@@ -123,11 +132,12 @@ class RedisCache:
         return entry if now < min(entry.expires_at, entry.made_at + self._ttl_s) else None
 
     async def _write(self, key: CacheKey, entry: Entry) -> None:
-        name = hash_name(self._prefix, key.user_id)
         scope = scope_of(key)
+        field = field_name(scope)
+        name = self._name(key.user_id, field)
         replies = await self._ask(
             ("MULTI",),
-            ("HSET", name, field_name(scope), pack(entry, scope)),
+            ("HSET", name, field, pack(entry, scope)),
             ("EXPIRE", name, math.ceil(self._ttl_s)),
             ("HLEN", name),
             ("EXEC",),
@@ -139,6 +149,9 @@ class RedisCache:
             self._tally.errors += 1
         if any(map(_holds_something_else, refusals)) or (not refusals and replies[-1][-1] > MAX_SLOTS):
             await self._ask(("DEL", name))
+
+    def _name(self, user_id: str, field: bytes) -> str:
+        return hash_name(self._prefix, user_id) if user_id else nobodys_name(self._prefix, field)
 
     async def _delete(self, user_id: str) -> bool:
         if self._writes:
