@@ -140,7 +140,7 @@ def products(n_tracks: int, near: np.ndarray) -> InnerProducts:
     rng = np.random.default_rng(1)
     promise = np.zeros((1, n_tracks), np.float32)
     promise[0, near] = 1.0
-    index = VectorIndex(np.array([[1.0], [0.0]], np.float32), promise, max(1, n_tracks // 2), 1.0)
+    index = VectorIndex(np.array([[1.0], [0.0]], np.float32), promise, max(1, n_tracks // 4), 1.0)
     vectors = rng.integers(0, 9, (n_tracks, 2)).astype(np.float32)
     entries = Compressed(
         np.array([50.0, 3.0], np.float32), np.array([7, 2], np.int32), np.array([0, 1, 1, 2]), n_tracks
