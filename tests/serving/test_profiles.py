@@ -96,6 +96,19 @@ def test_the_forgotten_leave_nothing(journal: EventJournal) -> None:
     assert not profiles.is_erased("v")
 
 
+def test_an_erasure_by_another_process_is_followed(journal: EventJournal) -> None:
+    journal.append([event("a")])
+    profiles = Profiles(journal)
+    profiles.follow()
+    journal.erase("u")
+    later = JournalEvent("b", "u", "again", int((datetime.now(UTC) + timedelta(seconds=1)).timestamp() * 1e6))
+    journal.append([later])
+    for one in (profiles, Profiles(journal)):
+        one.follow()
+        assert one.is_erased("u")
+        assert [reaction.track_id for reaction in one.read("u", TRAINED).reactions] == ["again"]
+
+
 def test_the_most_active_come_first(journal: EventJournal) -> None:
     journal.append([event("a", "u"), event("b", "v"), event("c", "w"), event("d", "u")])
     profiles = Profiles(journal)
@@ -107,7 +120,7 @@ def test_the_most_active_come_first(journal: EventJournal) -> None:
 @given(st.permutations(range(6)))
 def test_the_order_of_arrival_does_not_matter(order: list[int]) -> None:
     class NoJournal:
-        pass
+        """Nothing is read from it."""
 
     recorded = [Recorded(n + 1, event(str(n), track=f"t{n}", minute=n + 1), 0) for n in range(6)]
     profiles = Profiles(NoJournal())  # type: ignore[arg-type]

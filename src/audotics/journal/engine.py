@@ -39,7 +39,7 @@ _WRITES = "audotics_writes"
 _SCHEMA_LOCK = 0x61756474  # any number that nobody else uses: "audt"
 
 
-def open_engine(url: str, *, timeout_s: float = 0.5) -> Engine:
+def open_engine(url: str, *, timeout_s: float = 0.5, prepare: bool = True) -> Engine:
     """Open the database, creating the file (readable by its owner only) and the tables where missing.
 
     Every commit is on the disk before it returns, whatever the database's own defaults are.
@@ -49,6 +49,7 @@ def open_engine(url: str, *, timeout_s: float = 0.5) -> Engine:
             ``postgresql+psycopg://user:password@host/name``.
         timeout_s: The longest wait for a lock, a statement (PostgreSQL) or a free connection. Connecting to
             a PostgreSQL that accepts but does not answer takes two seconds at least (psycopg's lower limit).
+        prepare: Whether the database must answer now; else call `prepare_tables` before the first use.
 
     Raises:
         BadInputError: The URL cannot be used.
@@ -61,8 +62,10 @@ def open_engine(url: str, *, timeout_s: float = 0.5) -> Engine:
         engine = _open_sqlite(parsed, timeout_s)
     else:
         engine = _open_postgresql(parsed, timeout_s)
+    if not prepare:
+        return engine
     try:
-        _prepare_tables(engine)
+        prepare_tables(engine)
     except BaseException:
         engine.dispose()
         raise
@@ -209,7 +212,13 @@ def _open_postgresql(url: URL, timeout_s: float) -> Engine:
         raise MissingExtraError("PostgreSQL", "postgresql") from error
 
 
-def _prepare_tables(engine: Engine) -> None:
+def prepare_tables(engine: Engine) -> None:
+    """Create what is missing of the tables.
+
+    Raises:
+        UnavailableError: The database does not answer.
+        DamagedError: The tables are from a newer Audotics.
+    """
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             # Workers that start together would all create what each of them finds missing.

@@ -76,27 +76,29 @@ class Ingestion:
         rows, errors = _parsed(raw)
         now = datetime.now(UTC)
         events: list[JournalEvent] = []
+        places: list[int] = []
         for index, row in rows:
             at = bounded_time(row.timestamp or now, now)
             if at is None:
-                errors.append(
-                    {"index": index, "field": "timestamp", "reason": "in the future or before 1990"}
-                )
+                errors.append(_refused(index, "in the future or before 1990"))
             else:
                 events.append(_journal_event(row, at))
-        errors.sort(key=lambda error: int(error["index"]))
+                places.append(index)
         duplicates = 0
         if events:
             receipts = await asyncio.wrap_future(self._committer.submit(events))
             received = time.time_ns() // 1000
-            fresh = [
+            told = list(zip(places, receipts, events, strict=True))
+            self._profiles.take(
                 Recorded(receipt.seq, event, received)
-                for receipt, event in zip(receipts, events, strict=True)
-                if not receipt.duplicate
-            ]
-            self._profiles.take(fresh)
-            duplicates = len(events) - len(fresh)
-        taken = Taken(len(events) - duplicates, duplicates, tuple(errors))
+                for _, receipt, event in told
+                if receipt.kept and not receipt.duplicate
+            )
+            duplicates = sum(receipt.duplicate for receipt in receipts)
+            errors += [_refused(index, _ERASED) for index, receipt, _ in told if not receipt.kept]
+        errors.sort(key=lambda error: int(error["index"]))
+        n_lost = sum(error["reason"] == _ERASED for error in errors)
+        taken = Taken(len(events) - n_lost - duplicates, duplicates, tuple(errors))
         self._metrics.events("accepted", taken.accepted)
         self._metrics.events("duplicate", duplicates)
         self._metrics.events("rejected", len(errors))
@@ -144,6 +146,13 @@ def _row_by_row(rows: Sequence[Any]) -> tuple[list[tuple[int, EventIn]], list[di
             field = ".".join(str(part) for part in first["loc"])[:MAX_ID_BYTES]
             errors.append({"index": index, "field": field, "reason": first["msg"]})
     return valid, errors
+
+
+_ERASED = "from before the listener was erased"
+
+
+def _refused(index: int, reason: str) -> dict[str, Any]:
+    return {"index": index, "field": "timestamp", "reason": reason}
 
 
 def _too_many(n: int) -> BadInputError:

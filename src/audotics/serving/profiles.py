@@ -75,6 +75,7 @@ class Profiles:
         self._erased: set[str] = set()
         self._lock = Lock()
         self._followed = 0
+        self._erasures_followed = 0
         self._complete = True
 
     @property
@@ -123,9 +124,14 @@ class Profiles:
     def follow(self, limit: int = 10_000) -> int:
         """Read on in the journal, once; returns how many events there were.
 
+        Listeners whom another process erased are forgotten here, too.
+
         Raises:
             UnavailableError: The journal cannot be read now.
         """
+        for erasure in self._journal.erased_after(self._erasures_followed):
+            self.forget([erasure.user_id])
+            self._erasures_followed = erasure.seq
         recorded = self._journal.after(self._followed, limit)
         self.take(recorded)
         if recorded:

@@ -11,7 +11,7 @@ from pathlib import Path
 from audotics.domain import Query
 from audotics.errors import UnavailableError
 from audotics.journal.committer import GroupCommitter
-from audotics.journal.engine import open_engine
+from audotics.journal.engine import open_engine, prepare_tables
 from audotics.journal.events import EventJournal
 from audotics.journal.exposures import ExposureLog
 from audotics.ranking.runtimes.choice import ScorerChoice
@@ -29,6 +29,9 @@ from audotics.slate import SlateConfig, read_rules
 
 FOLLOW_S = 0.02
 """How often the journal is asked for what other processes accepted: their events count here after that."""
+
+RETRY_S = 1.0
+"""Pause before a journal that did not answer is asked again."""
 
 LAG_S = 0.1
 """How often the event loop is looked at."""
@@ -52,7 +55,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         rules = read_rules(settings.rules) if settings.rules is not None else SlateConfig()
-        engine = open_engine(settings.database_url.get_secret_value())
+        self._engine = engine = open_engine(settings.database_url.get_secret_value(), prepare=False)
         self.journal = EventJournal(engine)
         self.committer = GroupCommitter(self.journal)
         self.exposures = ExposureLog(engine)
@@ -138,18 +141,22 @@ class Service:
             self.metrics.lagged(loop.time() - due)
 
     def _catch_up(self) -> None:
-        """Read the journal to its end; a journal that does not answer is followed later."""
+        """Read the journal to its end; one that does not answer is followed as soon as it does."""
         try:
+            prepare_tables(self._engine)
             while self.profiles.follow():
                 pass
+            self.journal_trouble = ""
         except UnavailableError as error:
             self.journal_trouble = str(error)
 
     def _follow_journal(self) -> None:
-        while not self._stopped.wait(FOLLOW_S if not self.journal_trouble else 1.0):
+        while not self._stopped.wait(FOLLOW_S if not self.journal_trouble else RETRY_S):
+            if self.journal_trouble:
+                self._catch_up()
+                continue
             try:
                 self.profiles.follow()
-                self.journal_trouble = ""
             except UnavailableError as error:
                 self.journal_trouble = str(error)
             except Exception:
