@@ -98,3 +98,19 @@ def test_another_alias_can_be_promoted(models, registry, versions):
 def test_the_folder_may_come_from_the_environment(monkeypatch, registry, versions):
     monkeypatch.setenv("AUDOTICS_MODELS", str(registry.models_dir))
     assert versions[1] in CliRunner().invoke(app, ["models", "list"]).stdout
+
+
+def test_export_says_what_a_version_without_a_deep_ranker_has(audotics, workplace, tmp_path):
+    pytest.importorskip("tensorflow")
+    told = audotics(
+        "models", "export", "champion", tmp_path / "out", "--to", "tf-serving", "--models", workplace.models
+    )
+    assert told.code == 2
+    assert f"version {workplace.version} has no deep ranker; it ranks with" in told.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_knows_one_layout(audotics, workplace, tmp_path):
+    told = audotics("models", "export", "champion", tmp_path, "--to", "onnx", "--models", workplace.models)
+    assert told.code == 2
+    assert "tf-serving" in told.err

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,11 @@ class TestLayout:
         (model,) = config.model_config_list.config
         assert (model.name, model.base_path) == ("audotics", "/models/audotics")
         assert model.model_version_policy.latest.num_versions == 2
+
+    @pytest.mark.parametrize("name", ["models.config", "batching.config"])
+    def test_the_deployment_files_are_those_that_are_written(self, exported, name):
+        deployed = Path(__file__).parents[2] / "deploy" / "tf-serving" / name
+        assert deployed.read_text() == (exported / name).read_text()
 
 
 class TestAgain:

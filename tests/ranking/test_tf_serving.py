@@ -209,6 +209,15 @@ class TestFaults:
             connection.sock.shutdown(2)
         assert ask(far, inputs)["play"].shape == (3, 50)
 
+    def test_a_closed_model_does_not_answer(self, server, way, model, inputs):
+        far = model(way(server))
+        ask(far, inputs)
+        far.close()
+        if far.healthy == (f"grpc://{server.grpc_address}",):
+            with pytest.raises(UnavailableError, match="closed"):
+                ask(far, inputs)
+        far.check()
+
 
 class TestSeveralAddresses:
     def test_take_turns(self, server, replicas, way, model, inputs):

@@ -53,7 +53,7 @@ class GrpcEndpoint:
         try:
             # Any call waits for the connection; whether the server knows this one does not matter.
             self._greet(b"", timeout=timeout_s, wait_for_ready=True)
-        except grpc.RpcError:
+        except (grpc.RpcError, ValueError):
             return
 
     def predict(
@@ -70,6 +70,8 @@ class GrpcEndpoint:
         except grpc.RpcError as error:
             what = f"{error.code().name}: {(error.details() or '')[:200]}"
             raise UnavailableError(what, where=self.address) from error
+        except ValueError as error:  # what the library says of a channel that was closed meanwhile
+            raise UnavailableError("the connection is closed", where=self.address) from error
         try:
             answered_by, outputs = read_response(answer)
         except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from audotics.errors import OpenCircuitError, UnavailableError
 from audotics.ranking.batches import TensorDict
 from audotics.ranking.runtimes.naming import MAX_LISTS
 from audotics.resilience import BreakerState, CircuitBreaker, Deadline
+
+_log = logging.getLogger("audotics.ranking")
 
 _CONNECT_S = 1.0
 _FAILURES = 3
@@ -262,5 +265,9 @@ def _watch(model: Callable[[], ServedModel | None], stopped: threading.Event, ev
         watched = model()
         if watched is None:
             return
-        watched.check()
+        try:
+            watched.check()
+        except Exception:
+            # Whatever went wrong, addresses that were left alone have to come back.
+            _log.exception("checking TensorFlow Serving failed")
         del watched
