@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.queries import QueryBatch
@@ -56,14 +57,25 @@ def _branch(corpus: Corpus, generator: CandidateGenerator) -> Branch:
     return Branch(generator, assembler, MeanRanker().fit(examples, examples))
 
 
+def small_processors() -> dict[str, DataProcessor]:
+    """What scikit-learn makes of the planted tracks, and of listeners with a country and an age."""
+    tracks = planted_tracks().with_columns(feature_tempo=pl.int_range(90).cast(pl.Float64) % 7)
+    users = planted_users().with_columns(
+        country=pl.Series(["DE", "FR", "JP"] * 30), birth_year=pl.int_range(90).cast(pl.Int32) % 40 + 1960
+    )
+    return {
+        "tracks": DataProcessor(n_components=8).fit(tracks),
+        "users": DataProcessor(n_components=None).fit(users.drop("friends")),
+    }
+
+
 def publish_small(models_dir: Path, seed: int = 0, *, promote: bool = True) -> str:
     """Publish a small version as training would; its id."""
     registry = Registry(models_dir)
     recommender = small_recommender(seed)
     with registry.stage() as folder:
         bundle.save(recommender, folder)
-        for name, table in (("tracks", planted_tracks()), ("users", planted_users())):
-            processor = DataProcessor(n_components=8).fit(table)
+        for name, processor in small_processors().items():
             save_processor(processor, folder / "features" / f"{name}.skops")
         version = registry.publish(
             folder,

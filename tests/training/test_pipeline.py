@@ -12,6 +12,7 @@ from audotics.data.writer import DatasetWriter
 from audotics.domain import Query
 from audotics.errors import BadInputError, DamagedError, MissingExtraError
 from audotics.evaluation.report import Task
+from audotics.features.persistence import load_processor
 from audotics.ranking.config import RankingWorld
 from audotics.ranking.protocol import RankingExamples, RankingInputs
 from audotics.recommender import bundle
@@ -123,6 +124,9 @@ def test_a_published_version_answers_like_the_trained_one(
     before, after = trained.recommender.recommend(queries), loaded.recommend(queries)
     assert [slate.track_ids for slate in before] == [slate.track_ids for slate in after]
     assert load_report(registry).model_dump() == trained.report.model_dump()
+    for name, table in (("tracks", dataset.tracks()), ("users", dataset.users())):
+        processor = load_processor(registry.folder(version) / "features" / f"{name}.skops")
+        assert processor.transform(table).shape == (table.height, processor.n_features_out_)
     victim = registry.folder(version) / "tracks.parquet"
     victim.chmod(0o600)
     victim.write_bytes(victim.read_bytes()[:-1] + b"x")

@@ -11,6 +11,7 @@ from typing import Any
 from audotics.data.dataset import Dataset
 from audotics.evaluation.report import EvaluationReport
 from audotics.features.persistence import save_processor
+from audotics.features.processor import DataProcessor
 from audotics.recommender import bundle
 from audotics.recommender.recommender import Recommender
 from audotics.registry.manifest import DatasetRecord, VersionRecord
@@ -32,6 +33,9 @@ def publish(trained: Trained, dataset: Dataset, registry: Registry, name: str, p
     with progress.stage("publish"), registry.stage() as folder:
         bundle.save(trained.recommender, folder)
         save_processor(trained.track_processor, folder / "features" / "tracks.skops")
+        # Friends are what a retriever reads, not what a listener is like.
+        users = DataProcessor().fit(dataset.users().drop("friends", strict=False))
+        save_processor(users, folder / "features" / "users.skops")
         (folder / REPORT.parent).mkdir()
         (folder / REPORT).write_text(trained.report.model_dump_json(), encoding="utf-8")
         published = registry.publish(folder, _record(trained, dataset, name, progress))
