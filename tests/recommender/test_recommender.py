@@ -42,10 +42,17 @@ def test_slates_are_sorted_full_and_without_repeats(recommender: Recommender) ->
 
 def test_one_query_alone_is_answered_as_among_many(planted: Corpus, recommender: Recommender) -> None:
     queries = [Query(user_id=user_id, k=5) for user_id in planted.users.ids[:30]]
+    queries += [Query(history=planted.tracks.ids[:n], k=5) for n in range(4)]
+    queries += [
+        Query(user_id="nobody", k=3),
+        Query(user_id=planted.users.ids[3], k=5, rules={"artist_cap": 1}),
+    ]
     together = recommender.recommend(queries)
     for query, expected in zip(queries, together, strict=True):
         (alone,) = recommender.recommend([query])
         assert alone.track_ids == expected.track_ids
+        assert alone.sources == expected.sources
+        assert alone.reasons == expected.reasons
         np.testing.assert_allclose(alone.scores, expected.scores, rtol=1e-4, atol=1e-4)
 
 

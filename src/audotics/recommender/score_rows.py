@@ -246,7 +246,8 @@ def _few_best(scores: FloatArray, k: int) -> TimeArray:
     """Places of the ``k`` best of some thousand scores, best first, equals in their order."""
     cut = np.partition(scores, len(scores) - k)[len(scores) - k]
     chosen = (scores >= cut).nonzero()[0]
-    return chosen[(-scores[chosen]).argsort(kind="stable")[:k]]
+    best: TimeArray = chosen[(-scores[chosen]).argsort(kind="stable")[:k]]
+    return best
 
 
 def rows_of(scores: Scores, start: int, stop: int) -> ScoreRows:
