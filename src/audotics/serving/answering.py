@@ -192,6 +192,9 @@ class Answering:
                 (slate,) = ask.served.recommender.recommend([ask.query], ask.since)
             except BadInputError:
                 raise
+            except UnavailableError as error:
+                _log.warning("the ranker does not answer: %s", error)
+                raise _SteppedDownError("ranker") from error
             except Exception as error:
                 _log.exception("the recommender of version %s failed", ask.served.version)
                 raise _SteppedDownError("ranker") from error
