@@ -150,10 +150,10 @@ class Answering:
             self._metrics.answered(Rung.PERSONALISED, ServedFrom.CACHE)
             return Answer(found.payload, request_id, ServedFrom.CACHE, tuple(missing))
         try:
-            payload, origin = await asyncio.wait_for(
-                self._cache.answer(key, ask.revision, lambda: self._compute(ask), stale_ok=False),
-                ask.deadline.remaining(),
-            )
+            async with asyncio.timeout(ask.deadline.remaining()):
+                payload, origin = await self._cache.answer(
+                    key, ask.revision, lambda: self._compute(ask), stale_ok=False
+                )
         except TimeoutError:
             missing.append("deadline")
         except _SteppedDownError as reason:

@@ -66,6 +66,9 @@ class Profiles:
     Args:
         journal: Where events are kept.
         most_listeners: Profiles in memory; those of others are read from the journal when asked for.
+
+    Attributes:
+        on_erased: Called with each listener whom another process erased.
     """
 
     def __init__(self, journal: EventJournal, most_listeners: int = 100_000) -> None:
@@ -77,6 +80,7 @@ class Profiles:
         self._followed = 0
         self._erasures_followed = 0
         self._complete = True
+        self.on_erased: Callable[[str], object] = lambda _: None
 
     @property
     def followed(self) -> int:
@@ -131,6 +135,7 @@ class Profiles:
         """
         for erasure in self._journal.erased_after(self._erasures_followed):
             self.forget([erasure.user_id])
+            self.on_erased(erasure.user_id)
             self._erasures_followed = erasure.seq
         recorded = self._journal.after(self._followed, limit)
         self.take(recorded)

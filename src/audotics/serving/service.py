@@ -88,6 +88,8 @@ class Service:
         """Begin to follow model and journal; call on the event loop that serves."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._catch_up)
+        # From here on: what was erased earlier has no answers in the cache of a server that starts.
+        self.profiles.on_erased = self._forget_cached
         self._follower.start()
         self.models.start()
         self._watch = asyncio.create_task(self._watch_lag())
@@ -131,6 +133,11 @@ class Service:
         """Answer the most active listeners ahead, one after another, as nobody waits for them."""
         for user_id in self.profiles.most_active(self.settings.warm_listeners):
             await self.answering.answer(Query(user_id=user_id))
+
+    def _forget_cached(self, user_id: str) -> None:
+        """Drop a listener's answers on the loop, whichever thread learned of the erasure."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self.cache.forget(user_id), self._loop)
 
     async def _watch_lag(self) -> None:
         """Measure how late the event loop is, for as long as it runs."""
