@@ -44,3 +44,12 @@ def test_sorting_a_matrix_leaves_the_order_of_the_pairs_alone() -> None:
     assert histories.track_index.tolist() == [3, 2, 1]
     assert histories.plays.tolist() == [1, 1, 2]
     assert matrix.indices.tolist() == [1, 2, 3]
+
+
+def test_tracks_within_a_smaller_vocabulary() -> None:
+    histories = Interactions.from_histories([[4, 1], [5], [0]], 6)
+    within = histories.within(5)
+    assert (within.n_tracks, within.lengths.tolist()) == (5, [2, 0, 1])
+    assert within.track_index.tolist() == [4, 1, 0]
+    same = within.within(5)
+    assert same.track_index is within.track_index

@@ -82,3 +82,18 @@ def test_fingerprints_are_equal_where_the_ids_are(one: list[str], other: list[st
 def test_a_fingerprint_tells_the_order_and_where_ids_end() -> None:
     prints = {Vocabulary(ids).fingerprint for ids in (["ab", "c"], ["a", "bc"], ["c", "ab"], ["abc"])}
     assert len(prints) == 4
+
+
+def test_further_ids_come_behind() -> None:
+    first = Vocabulary(["b", "a"])
+    more = first.extended(["c", "d"])
+    assert more.ids == ("b", "a", "c", "d")
+    assert more.indices(["a", "d", "x"]).tolist() == [1, 3, -1]
+    assert len(first) == 2 and "c" not in first
+    assert more.fingerprint == Vocabulary(["b", "a", "c", "d"]).fingerprint
+
+
+@pytest.mark.parametrize("ids", [["a"], ["c", "c"]])
+def test_further_ids_must_be_new(ids: list[str]) -> None:
+    with pytest.raises(ValueError, match="distinct"):
+        Vocabulary(["b", "a"]).extended(ids)

@@ -11,8 +11,9 @@ from audotics.data.corpus import Corpus
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, Mode
 from audotics.recommender import candidates
-from audotics.recommender.candidates import Allowed, CandidateGenerator, best_of, ranked_union
+from audotics.recommender.candidates import Allowed, CandidateGenerator, best_of
 from audotics.recommender.ranking_features import opinions
+from audotics.recommender.unions import ranked_union
 from audotics.retrieval.names import new_retriever
 
 NAMES = ("popularity", "content", "item-knn", "user-knn", "rp3beta", "ials", "ease", "favourites")

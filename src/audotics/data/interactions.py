@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -109,6 +109,12 @@ class Interactions:
             self.n_tracks,
             self.ordered,
         )
+
+    def within(self, n_tracks: int) -> Interactions:
+        """The same rows with only the tracks below ``n_tracks``, which is then the size of the vocabulary."""
+        beyond = self.track_index >= n_tracks
+        kept = self.where(~beyond) if beyond.any() else self
+        return replace(kept, n_tracks=n_tracks)
 
     def replaced(self, places: Sequence[int], others: Interactions) -> Interactions:
         """The same rows, with row ``places[i]`` replaced by row ``i`` of ``others``."""

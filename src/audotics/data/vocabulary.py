@@ -31,6 +31,15 @@ class Vocabulary:
         merged = pl.concat([column.cast(pl.String) for column in columns])
         return cls(merged.drop_nulls().unique().sort().to_list())
 
+    def extended(self, ids: Sequence[str]) -> Vocabulary:
+        """The same ids with further ones behind them."""
+        other = Vocabulary(())
+        other.ids = (*self.ids, *ids)
+        other._index = self._index | {key: place for place, key in enumerate(ids, start=len(self.ids))}
+        if len(other._index) != len(other.ids):
+            raise ValueError("ids of a vocabulary must be distinct")
+        return other
+
     def __len__(self) -> int:
         return len(self.ids)
 

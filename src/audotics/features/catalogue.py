@@ -48,6 +48,31 @@ def owner_codes(keys: pl.Series) -> IndexArray:
     return ranks.fill_null(PADDING).to_numpy()
 
 
+class Owners:
+    """Artists or albums of a catalogue as `owner_codes` numbers them, which further tracks may have, too.
+
+    Args:
+        keys: ``[n_tracks]`` key of each track's owner, null where unknown.
+    """
+
+    def __init__(self, keys: pl.Series) -> None:
+        owners = pl.DataFrame({"key": keys, "code": owner_codes(keys)})
+        self._known = owners.drop_nulls("key").unique("key")
+
+    def codes_of(self, keys: pl.Series) -> IndexArray:
+        """Numbers of the owners of other tracks ``[len(keys)]``: new owners are numbered behind the known.
+
+        Args:
+            keys: Made from the other tracks as the catalogue's were, null where unknown.
+        """
+        table = keys.alias("key").to_frame()
+        fresh = table.drop_nulls().join(self._known, on="key", how="anti").unique(maintain_order=True)
+        fresh = fresh.with_row_index("code", offset=self._known.height).cast({"code": pl.Int32})
+        codes = pl.concat([self._known, fresh.select("key", "code")])
+        found = table.join(codes, on="key", how="left", maintain_order="left")
+        return found["code"].fill_null(PADDING).to_numpy()
+
+
 def has_shared(codes: IndexArray) -> bool:
     """Whether some owner has several tracks; if none has, owner and track say the same."""
     return bool(np.bincount(codes[codes >= 0]).max(initial=0) > 1)

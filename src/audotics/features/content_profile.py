@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from audotics.data.compressed import Compressed, product
 from audotics.data.interactions import Interactions
@@ -38,6 +39,24 @@ class ContentProfile:
         counts = [np.diff(terms.group(name).indptr) for name in terms.groups]
         self._offsets = np.cumsum([terms.matrix.indptr[:-1], *counts], axis=0, dtype=np.int64).T
         return self
+
+    def extended(self, rows: sparse.csr_matrix) -> ContentProfile:
+        """The same with further tracks behind the known ones.
+
+        Args:
+            rows: ``[n_more, n_terms]``, what describes them, as `TermMatrix.matrix` does.
+        """
+        terms = self._fitted()
+        more = ContentProfile().fit(replace(terms, matrix=rows))
+        other = ContentProfile()
+        other._terms = replace(terms, matrix=sparse.csr_matrix(sparse.vstack([terms.matrix, rows])))
+        other._offsets = np.concatenate([self._offsets, more._offsets + terms.matrix.nnz])
+        return other
+
+    @property
+    def terms(self) -> TermMatrix:
+        """What describes the tracks."""
+        return self._fitted()
 
     @property
     def names(self) -> tuple[str, ...]:

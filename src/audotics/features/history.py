@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
@@ -64,6 +66,20 @@ class HistoryStatistics:
         self._latest_at = int(newest.max(initial=NO_TIME))
         self._dated = bool((self._released_at != NO_TIME).any())
         return self
+
+    def extended(self, rows: pl.DataFrame, owners: Mapping[str, IndexArray]) -> HistoryStatistics:
+        """The same with further tracks, which nobody has played, behind the known ones.
+
+        Args:
+            rows: ``[n_more]`` tracks (``schema.TRACKS``).
+            owners: By ``artist`` and ``album`` the number of each track's ``[n_more]``, see `Owners`.
+        """
+        other = copy.copy(self)
+        unheard = np.zeros(rows.height, np.float32)
+        other._popularity = np.concatenate([self._fitted(), unheard])
+        other._owners = {name: np.concatenate([codes, owners[name]]) for name, codes in self._owners.items()}
+        other._released_at = np.concatenate([self._released_at, release_times(rows)])
+        return other
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ import numpy as np
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, BoolArray, Candidates, FloatArray, IndexArray, Mode
 from audotics.recommender.score_rows import Barred, Wanted, rows_of
+from audotics.recommender.unions import ranked_union, union
+from audotics.recommender.voices import Voices
 from audotics.retrieval.protocol import Retriever, Scores
 from audotics.retrieval.stand_ins import StandIns
 from audotics.retrieval.top_k import top_k
@@ -79,11 +81,15 @@ class CandidateGenerator:
     Args:
         retrievers: Fitted retrievers.
         per_retriever: How many tracks each retriever proposes for a query.
+        voices: Where there are live tracks, which no retriever knows: who speaks for them.
     """
 
-    def __init__(self, retrievers: Sequence[Retriever], per_retriever: int) -> None:
+    def __init__(
+        self, retrievers: Sequence[Retriever], per_retriever: int, voices: Voices | None = None
+    ) -> None:
         self.retrievers = tuple(retrievers)
         self.per_retriever = per_retriever
+        self.voices = voices
 
     def generate(
         self, batch: QueryBatch, allowed: Allowed, k: int = 0, also: IndexArray | None = None
@@ -100,7 +106,7 @@ class CandidateGenerator:
                 as many; ranks still end at ``per_retriever``, as rankers learned them.
             also: ``[batch, n]``, padded with -1: tracks that are candidates, too, where they are allowed.
         """
-        scored = [retriever.compact_scores(batch) for retriever in self.retrievers]
+        scored = self._scores(batch)
         return self._selected(batch, allowed, scored, k, also, _NOTHING)
 
     def generate_with_new(
@@ -117,12 +123,17 @@ class CandidateGenerator:
         Returns:
             Candidates, known ones first; the slot where the new ones begin.
         """
-        scored = [retriever.compact_scores(batch) for retriever in self.retrievers]
+        scored = self._scores(batch)
         barred = allowed.mask(batch)[:, stand_ins.track_index]
         # First these: selecting known candidates marks what is barred in the scores.
         track_index, values = new_candidates(scored, stand_ins, barred, self.per_retriever)
         known = self._selected(batch, allowed, scored, k, None, stand_ins.track_index)
         return _beside(known, track_index, values), known.track_index.shape[1]
+
+    def _scores(self, batch: QueryBatch) -> list[Scores]:
+        """Every retriever's scores of the tracks that it knows."""
+        heard = batch if self.voices is None else self.voices.spoken(batch)
+        return [retriever.compact_scores(heard) for retriever in self.retrievers]
 
     def _selected(
         self,
@@ -134,11 +145,13 @@ class CandidateGenerator:
         never: IndexArray,
     ) -> Candidates:
         """Candidates out of every retriever's scores; ``never`` are proposed to nobody."""
-        n_tracks = batch.histories.n_tracks
+        n_tracks = batch.histories.n_tracks if self.voices is None else self.voices.n_known
+        never = never[never < n_tracks]
         depth = min(self.per_retriever, n_tracks)
         parts = []
         for start, stop in _cached_parts(batch.size, n_tracks):
             mask = allowed.part(start, stop).mask(batch.part(start, stop))
+            mask = np.ascontiguousarray(mask[:, :n_tracks])
             mask[:, never] = True
             barred = Barred.of(mask)
             rows = [rows_of(scores, start, stop) for scores in scored]
@@ -194,48 +207,6 @@ def new_candidates(
     values = np.stack([np.take_along_axis(scores, safe, axis=1) for scores in lent], axis=1)
     track_index = np.where(places < 0, places, stand_ins.track_index[safe]).astype(np.int32)
     return track_index, values
-
-
-def union(lists: IndexArray) -> IndexArray:
-    """Distinct track indices of each row ``[batch, width]``, ascending, padded with -1 at the end."""
-    return ranked_union(lists[:, :0, None], lists, 0)[0]
-
-
-def ranked_union(lists: IndexArray, also: IndexArray, depth: int) -> tuple[IndexArray, FloatArray]:
-    """Distinct tracks of each query's lists, and the place of each track in each list.
-
-    Args:
-        lists: ``[batch, n_lists, n]``, best first, padded with -1.
-        also: ``[batch, m]``, more tracks, in no list, padded with -1.
-        depth: How many places of a list count.
-
-    Returns:
-        Tracks ``[batch, width]``, ascending, padded with -1 at the end; ranks ``[batch, n_lists, width]``,
-        1 for the first of a list, ``depth + 1`` where the track is not among its first ``depth``.
-    """
-    batch, n_lists, n = lists.shape
-    all_tracks = np.concatenate([lists.reshape(batch, n_lists * n), also], axis=1)
-    # One sort brings equal tracks together and remembers where each came from; -1 becomes the largest.
-    bits = all_tracks.shape[1].bit_length()
-    keys = all_tracks.astype(np.uint32).astype(np.int64) << bits | np.arange(all_tracks.shape[1])
-    keys.sort(axis=1)
-    tracks, came_from = keys >> bits, keys & ((1 << bits) - 1)
-    known = tracks != np.iinfo(np.uint32).max
-    fresh = known.copy()
-    fresh[:, 1:] &= tracks[:, 1:] != tracks[:, :-1]
-    slots = np.cumsum(fresh, axis=1) - 1
-    width = max(1, int(slots.max(initial=0)) + 1)
-    rows = np.arange(batch)[:, None]
-    track_index = np.full((batch, width), PADDING, np.int32)
-    track_index.ravel()[(rows * width + slots)[fresh]] = tracks[fresh]
-    rank_there = np.concatenate([np.tile(np.arange(1, n + 1), n_lists), np.full(also.shape[1], depth + 1)])
-    list_there = np.repeat(np.arange(n_lists + 1), [n] * n_lists + [also.shape[1]])
-    rank = rank_there[came_from]
-    counted = known & (rank <= depth)
-    places = (rows * n_lists + list_there[came_from]) * width + slots
-    ranks = np.full((batch, n_lists, width), depth + 1, np.float32)
-    ranks.ravel()[places[counted]] = rank[counted]
-    return track_index, ranks
 
 
 def _beside(known: Candidates, track_index: IndexArray, values: FloatArray) -> Candidates:

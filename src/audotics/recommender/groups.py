@@ -9,7 +9,7 @@ import polars as pl
 
 from audotics.data.interactions import Interactions
 from audotics.domain import PADDING, FloatArray, GroupStrategy, IndexArray
-from audotics.recommender.candidates import union
+from audotics.recommender.unions import union
 
 
 @dataclass(frozen=True, slots=True)

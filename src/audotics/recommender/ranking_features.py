@@ -17,6 +17,7 @@ from audotics.features.context import ContextEncoder
 from audotics.features.history import HistoryStatistics
 from audotics.features.terms import content_terms
 from audotics.ranking.protocol import RankingInputs
+from audotics.recommender.voices import Voices
 from audotics.retrieval.protocol import Arrays
 
 N_RECENT = 20
@@ -37,6 +38,7 @@ class FeatureAssembler:
         content: Fitted content profile; has no columns where the catalogue has no content.
         context: Fitted encoder of time, device and country.
         scaling: ``[2, n]`` mean and standard deviation of the features that are not retrievers' own.
+        voices: Where there are live tracks: who stands for them among the recent tracks.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class FeatureAssembler:
         content: ContentProfile,
         context: ContextEncoder,
         scaling: FloatArray | None = None,
+        voices: Voices | None = None,
     ) -> None:
         self.retrievers = retrievers
         self.statistics = statistics
         self.content = content
         self.context = context
         self.scaling = scaling
+        self.voices = voices
 
     @classmethod
     def fit(cls, corpus: Corpus, retrievers: tuple[str, ...]) -> FeatureAssembler:
@@ -81,13 +85,14 @@ class FeatureAssembler:
                 stop = min(start + step, n_lists)
                 made = self._made(batch.part(start, stop), candidates.part(start, stop))
                 features[start:stop] = made.swapaxes(1, 2)
+        heard = batch if self.voices is None else self.voices.spoken(batch)
         return RankingInputs(
             features=features,
             feature_names=self.names,
             track_index=candidates.track_index,
             user_index=batch.user_index,
             context=self.context.encode(batch.at, batch.device, batch.country),
-            recent=batch.histories.latest(N_RECENT),
+            recent=heard.histories.latest(N_RECENT),
         )
 
     def _made(self, batch: QueryBatch, candidates: Candidates) -> FloatArray:
@@ -108,6 +113,12 @@ class FeatureAssembler:
             np.clip(others, -Z_LIMIT, Z_LIMIT, out=others)
         np.copyto(lists, 0.0, where=~candidates.present[:, None])
         return lists
+
+    def extended(
+        self, statistics: HistoryStatistics, content: ContentProfile, voices: Voices
+    ) -> FeatureAssembler:
+        """The same features with statistics and content of live tracks, too."""
+        return FeatureAssembler(self.retrievers, statistics, content, self.context, self.scaling, voices)
 
     def scaled(self, inputs: RankingInputs) -> FeatureAssembler:
         """The same with the scaling that brings the features of these unscaled lists to order one."""

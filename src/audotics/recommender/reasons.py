@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -12,7 +13,9 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.domain import PADDING, BoolArray, IndexArray, TimeArray
 from audotics.features.catalogue import artist_keys, owner_codes, release_times, text_column
+from audotics.recommender.live_reasons import LiveReasons
 from audotics.retrieval.protocol import Evidence, Explanation, Retriever
+from audotics.slate.catalogue import SlateCatalogue
 
 DRAWN = "something different to try"
 """Why exploration shows a track: nothing raised its score."""
@@ -42,18 +45,46 @@ class Explainer:
         self._table = track_table
         self._listeners = listeners
         self._names = track_names(track_table)
+        self._live: LiveReasons | None = None
+
+    def extended(self, rows: pl.DataFrame, catalogue: SlateCatalogue, live: LiveReasons) -> Explainer:
+        """The same with live tracks behind the known ones.
+
+        Args:
+            rows: ``[n_live]`` of the live tracks.
+            catalogue: Of known and live tracks.
+            live: Says why these are shown, of whom no retriever knows.
+        """
+        other = copy.copy(self)
+        # What is kept of all tracks is continued: reading it from the whole table again takes longer.
+        other.__dict__ |= {
+            "_table": live.track_table,
+            "_listeners": catalogue.listeners,
+            "_names": self._names + track_names(rows),
+            "_owners": catalogue.artist,
+            "_artists": self._artists + text_column(rows, "artist").to_list(),
+            "_released_at": np.concatenate([self._released_at, release_times(rows)]),
+            "_live": live,
+        }
+        for name in ("_n_owners", "_newest_release"):
+            other.__dict__.pop(name, None)
+        return other
 
     def phrases(self, batch: QueryBatch, track_index: IndexArray, source: IndexArray) -> list[list[str]]:
         """A phrase for each shown track ``[batch][<= k]``; padding is left out."""
         rows, columns = (axis.astype(np.int32) for axis in np.nonzero(track_index != PADDING))
         flat_tracks, flat_sources = track_index[rows, columns], source[rows, columns]
         found: list[Explanation | None] = [None] * len(rows)
+        asked = batch if self._live is None else self._live.voices.known_only(batch)
+        known = flat_tracks < asked.histories.n_tracks
         for number, retriever in enumerate(self._retrievers):
-            mine = np.flatnonzero(flat_sources == number)
+            mine = np.flatnonzero((flat_sources == number) & known)
             if len(mine):
-                explanations = retriever.explain(batch, flat_tracks[mine], rows[mine])
+                explanations = retriever.explain(asked, flat_tracks[mine], rows[mine])
                 for place, explanation in zip(mine.tolist(), explanations, strict=True):
                     found[place] = explanation
+        if self._live is not None:
+            self._live.complete(found, batch, flat_tracks, rows)
         causes = np.array([PADDING if one is None else one.cause for one in found], dtype=np.int32)
         is_new = self._is_new(flat_tracks, batch.at[rows]).tolist()
         artists = self._counted_artists(batch.histories)

@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from audotics.recommender.branch import Branch, ScoredLists, familiarity, mixed
 from audotics.recommender.candidates import Allowed, blocks
 from audotics.recommender.filling import Answers, depth_needed, filled
 from audotics.recommender.groups import GroupOpinion, merged_history, shared_candidates, standardised
+from audotics.recommender.live_tracks import LiveGround, with_live_tracks
 from audotics.recommender.queries import QueryEncoder, Wishes, check_queries
 from audotics.recommender.reactions import Reactions
 from audotics.recommender.reasons import DRAWN, Explainer
@@ -63,11 +65,12 @@ class Recommender:
         self.heard = heard
         self.model_version = model_version
         self.rules = rules or SlateConfig()
+        self._base: Recommender | None = None
         listeners = np.bincount(histories.track_index, minlength=len(tracks)).astype(np.int32)
         self.catalogue = SlateCatalogue(
             track_table, listeners, lambda: track_vectors(unheard.assembler.content, self.retrievers)
         )
-        self._explainer = Explainer(self.retrievers, track_table, listeners)
+        self.explainer = Explainer(self.retrievers, track_table, listeners)
 
     @property
     def retrievers(self) -> tuple[Retriever, ...]:
@@ -79,6 +82,34 @@ class Recommender:
         other = copy.copy(self)
         other.rules = rules
         return other
+
+    def with_tracks(self, rows: pl.DataFrame) -> Recommender:
+        """The same model with tracks added that it has never seen; everything learned is shared.
+
+        They are recommended by their content (`offers_new`), and they count where listeners have heard them.
+        Tracks that are known keep their numbers, their features and their order.
+
+        Args:
+            rows: ``[n_live]`` tracks (``schema.TRACKS``, columns may be missing), the last added last. They
+                take the place of those added before.
+
+        Raises:
+            BadInputError: A track is known to the version, or stands twice.
+        """
+        base = self._base or self
+        other = with_live_tracks(base, base.live_ground, rows)
+        other._base = base
+        return other
+
+    @cached_property
+    def live_ground(self) -> LiveGround:
+        """What live tracks are compared with; seconds to make where there are 100,000 tracks."""
+        return LiveGround(self)
+
+    @property
+    def offers_new(self) -> bool:
+        """Whether tracks that nobody has played can be recommended: content tells who will."""
+        return self.unheard.new is not None
 
     def recommend(self, queries: Sequence[Query], since: Reactions | None = None) -> list[Slate]:
         """Answer each query with its best ``k`` tracks and a reason for each.
@@ -99,7 +130,7 @@ class Recommender:
             batch, allowed = self.encode(asked, since)
             longest = max(query.k for query in asked)
             answers = self.answer(batch, allowed, longest, self.wishes(asked, since))
-            reasons = self._explainer.phrases(batch, answers.track_index, answers.source)
+            reasons = self.explainer.phrases(batch, answers.track_index, answers.source)
             slates |= zip(places, self._slates(asked, answers, reasons), strict=True)
         for place, query in enumerate(queries):
             if query.group:
@@ -215,7 +246,7 @@ class Recommender:
         speakers, tracks = answers.source[0, shown], answers.track_index[0, shown]
         answers.source[0, shown] = opinion.source[speakers, np.searchsorted(opinion.track_index, tracks)]
         asked = batch.take(speakers)
-        reasons = self._explainer.phrases(asked, tracks[:, None], answers.source[0, shown][:, None])
+        reasons = self.explainer.phrases(asked, tracks[:, None], answers.source[0, shown][:, None])
         (slate,) = self._slates([query], answers, [[reason for (reason,) in reasons]])
         return slate
 

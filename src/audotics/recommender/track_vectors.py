@@ -54,5 +54,8 @@ def _factors(retrievers: Sequence[Retriever], n_tracks: int) -> FloatArray:
         factors = retriever.arrays().get(_FACTORS)
         if factors is not None:
             lengths = np.linalg.norm(factors, axis=1, keepdims=True)
-            return (factors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+            vectors = np.zeros((n_tracks, factors.shape[1]), np.float32)
+            # Live tracks, behind those that the retriever knows, are like no other.
+            vectors[: len(factors)] = factors / np.where(lengths > 0, lengths, 1.0)
+            return vectors
     return np.zeros((n_tracks, 0), np.float32)

@@ -14,8 +14,7 @@ from scipy import sparse
 from audotics.data.corpus import Corpus
 from audotics.domain import BoolArray, FloatArray, IndexArray
 from audotics.features.catalogue import release_times
-from audotics.features.terms import term_occurrences
-from audotics.features.weights import inverse_document_frequency, tfidf_rows
+from audotics.features.term_vocabulary import TermVocabulary
 from audotics.retrieval.inner_products import InnerProducts
 from audotics.retrieval.protocol import Arrays, Scores
 from audotics.retrieval.top_k import top_k
@@ -41,28 +40,23 @@ class ContentIndex:
     Args:
         track_table: The catalogue (``schema.TRACKS``), one row per track in index order.
         known: ``[n_tracks]``, which tracks may stand in for others.
+
+    Attributes:
+        vocabulary: The terms of the catalogue.
     """
 
     def __init__(self, track_table: pl.DataFrame, known: BoolArray) -> None:
         self._known = np.flatnonzero(known).astype(np.int32)
         self._n_tracks = track_table.height
-        self._terms: dict[str, tuple[pl.DataFrame, npt.NDArray[np.float64]]] = {}
-        for group in GROUP_WEIGHTS:
-            standing = term_occurrences(track_table, group).select("row", "key").unique()
-            counts = standing.group_by("key").len("n_with_term").sort("key").with_row_index("term")
-            idf = inverse_document_frequency(counts["n_with_term"].to_numpy(), standing["row"].n_unique())
-            self._terms[group] = counts.select("key", "term"), idf
+        self.vocabulary = TermVocabulary(track_table)
         self._by_term = self.describe(track_table)[self._known].T.tocsr()
 
     def describe(self, rows: pl.DataFrame) -> sparse.csr_matrix:
         """Weighted terms ``[n_rows, n_terms]`` of tracks; what no track of the catalogue has is left out."""
-        blocks = []
-        for group, weight in GROUP_WEIGHTS.items():
-            vocabulary, idf = self._terms[group]
-            cells = term_occurrences(rows, group).group_by("row", "key").len("count")
-            cells = cells.join(vocabulary, on="key").sort("row", "term")
-            row, term, count = (cells[name].to_numpy() for name in ("row", "term", "count"))
-            blocks.append(tfidf_rows(row, term, count, idf, rows.height) * np.float32(np.sqrt(weight)))
+        blocks = [
+            self.vocabulary.describe(rows, group) * np.float32(np.sqrt(weight))
+            for group, weight in GROUP_WEIGHTS.items()
+        ]
         return sparse.csr_matrix(sparse.hstack(blocks, format="csr"))
 
     def stand_ins(self, rows: pl.DataFrame) -> sparse.csr_matrix:
@@ -126,6 +120,21 @@ class StandIns:
         shares = ContentIndex(corpus.track_table, played).stand_ins(corpus.track_table[track_index])
         described = np.diff(shares.indptr) > 0
         return cls(track_index[described], shares[described])
+
+    def beside(self, live: Self) -> Self:
+        """These and live tracks: at most `MOST_NEW`, live ones before others.
+
+        Args:
+            live: Tracks of higher index, with shares in the same known tracks.
+        """
+        room = MOST_NEW - live.n_new
+        if live.n_new == 0:
+            return self
+        if self.n_new == 0 or room <= 0:
+            return live
+        shares = sparse.vstack([self.shares[:room], live.shares], format="csr")
+        index = np.concatenate([self.track_index[:room], live.track_index])
+        return type(self)(index, sparse.csr_matrix(shares))
 
     @property
     def n_new(self) -> int:

@@ -1,0 +1,79 @@
+"""Why live tracks are shown, and what they are a reason for: no retriever can say it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from audotics.data.queries import QueryBatch
+from audotics.domain import PADDING, IndexArray
+from audotics.features.catalogue import term_lists, text_column
+from audotics.recommender.voices import Voices
+from audotics.retrieval.protocol import Evidence, Explanation
+from audotics.slate.catalogue import SlateCatalogue
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReasons:
+    """Completes the explanations of retrievers where there are live tracks.
+
+    Args:
+        voices: Tells live tracks from known ones.
+        track_table: Known and live tracks (``schema.TRACKS``), in index order.
+        catalogue: The same for rules.
+    """
+
+    voices: Voices
+    track_table: pl.DataFrame
+    catalogue: SlateCatalogue
+
+    def complete(
+        self, found: list[Explanation | None], batch: QueryBatch, tracks: IndexArray, rows: IndexArray
+    ) -> None:
+        """Add what speaks for live tracks, and live tracks that speak for others.
+
+        Args:
+            found: ``[n]`` what retrievers say, of histories without live tracks; changed in place.
+            batch: The queries with their whole histories.
+            tracks: ``[n]``.
+            rows: ``[n]``, the query of each track.
+        """
+        histories = batch.histories
+        for place, (track, row) in enumerate(zip(tracks.tolist(), rows.tolist(), strict=True)):
+            if found[place] is None:
+                heard = histories.track_index[histories.indptr[row] : histories.indptr[row + 1]]
+                found[place] = self._live(track, heard) if self._is_live(track) else self._cause(heard)
+
+    def _is_live(self, track: int) -> bool:
+        return track >= self.voices.n_known
+
+    def _live(self, track: int, heard: IndexArray) -> Explanation | None:
+        """By an artist that the listener plays, else of a genre, else with a tag that they play most."""
+        artist = int(self.catalogue.artist[track])
+        name = text_column(self.track_table[track : track + 1], "artist")[0]
+        if name is not None and artist != PADDING and (self.catalogue.artist[heard] == artist).any():
+            return Explanation(Evidence.TERM, term=name)
+        for column in ("genres", "tags"):
+            term = _most_heard(self.track_table, column, track, heard)
+            if term is not None:
+                return Explanation(Evidence.TERM, term=term)
+        return None
+
+    def _cause(self, heard: IndexArray) -> Explanation | None:
+        """The last live track, of a history that holds nothing else: retrievers heard its voices."""
+        if not len(heard) or not (heard >= self.voices.n_known).all():
+            return None
+        return Explanation(Evidence.TRACK, cause=int(heard[-1]))
+
+
+def _most_heard(track_table: pl.DataFrame, column: str, track: int, heard: IndexArray) -> str | None:
+    """The term of a track that stands on most of the heard ones."""
+    if column not in track_table.columns:
+        return None
+    lists = term_lists(track_table.select(column)[[track, *heard.tolist()]], column).to_list()
+    own: Sequence[str] = lists[0] or ()
+    counts = Counter(term for terms in lists[1:] for term in set(terms or ()) & set(own))
+    return max(sorted(counts), key=counts.__getitem__, default=None)
