@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -86,6 +88,20 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def fault_counts() -> Callable[[str, dict[str, object]], None]:
+    """Keeps what was counted under a fault, for `scripts/measure_faults.py`."""
+
+    def keep(fault: str, counts: dict[str, object]) -> None:
+        print(f"{fault}: {json.dumps(counts)}")
+        path = os.environ.get("AUDOTICS_FAULT_COUNTS")
+        if path:
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"fault": fault, **counts}) + "\n")
+
+    return keep
 
 
 _numbers = itertools.count(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from contract.audotics_server import AudoticsServer
+from contract.load import scaled
 from contract.planted import genre_of
 
 
@@ -101,11 +101,6 @@ def two_workers(models, tmp_path_factory) -> Iterator[AudoticsServer]:
     server.stop()
 
 
-def at_once() -> float:
-    """50 ms; longer in proportion where more processes want to run than there are cores."""
-    return 0.05 * max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
-
-
 def calmest_p99(measure: Callable[[int], float], what: str, windows: int = 4, n: int = 100) -> float:
     """The 99th percentile of the calmest window: neighbours on the machine disturb some, a fault all."""
     p99 = []
@@ -131,7 +126,7 @@ def test_an_event_takes_effect_within_50_ms(start_server, models):
             assert before[0] not in after
             return time.perf_counter() - began
 
-        assert calmest_p99(effect, "event to effect") < at_once()
+        assert calmest_p99(effect, "event to effect") < scaled(0.05)
 
 
 def connections_by_worker(server: AudoticsServer) -> list[httpx.Client]:
@@ -185,6 +180,6 @@ def test_one_worker_knows_what_another_accepted_within_50_ms(two_workers: Audoti
             time.sleep(0.001)
         return time.perf_counter() - began
 
-    assert calmest_p99(heard_of, "from worker to worker") < at_once()
+    assert calmest_p99(heard_of, "from worker to worker") < scaled(0.05)
     one.close()
     other.close()

@@ -15,12 +15,15 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from audotics.data.schema import MAX_ID_BYTES
-from audotics.errors import BadInputError
+from audotics.errors import BadInputError, UnavailableError
 from audotics.journal.committer import GroupCommitter
-from audotics.journal.events import JournalEvent, Recorded
+from audotics.journal.events import JournalEvent, Receipt, Recorded
 from audotics.serving.metrics import Metrics
 from audotics.serving.profiles import Profiles, bounded_time
 from audotics.serving.schemas import MAX_EVENTS, EventIn
+
+ACKNOWLEDGE_S = 2.0
+"""A journal that does not answer for so long is told of as one that is away."""
 
 _ONE = TypeAdapter(EventIn)
 _MANY = TypeAdapter(tuple[EventIn, ...])
@@ -86,7 +89,7 @@ class Ingestion:
                 places.append(index)
         duplicates = 0
         if events:
-            receipts = await asyncio.wrap_future(self._committer.submit(events))
+            receipts = await self._durable(events)
             received = time.time_ns() // 1000
             told = list(zip(places, receipts, events, strict=True))
             self._profiles.take(
@@ -103,6 +106,19 @@ class Ingestion:
         self._metrics.events("duplicate", duplicates)
         self._metrics.events("rejected", len(errors))
         return taken
+
+    async def _durable(self, events: list[JournalEvent]) -> list[Receipt]:
+        """Wait for the disk, but not for ever: a database that hangs does not enforce its own time-outs."""
+        written = asyncio.wrap_future(self._committer.submit(events))
+        done, _ = await asyncio.wait((written,), timeout=ACKNOWLEDGE_S)
+        if not done:
+            # Looked at, so that nobody complains of an error that nobody saw.
+            written.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise UnavailableError(
+                f"the event log did not answer for {ACKNOWLEDGE_S:g} seconds; the events may be there or not",
+                remedy="Send them again with the same event_id",
+            )
+        return written.result()
 
 
 def _parsed(raw: bytes) -> tuple[list[tuple[int, EventIn]], list[dict[str, Any]]]:

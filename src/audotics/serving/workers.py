@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
 import uvicorn
 
-from audotics.errors import BadInputError
+from audotics.errors import BadInputError, UnavailableError
 from audotics.journal.engine import open_engine
 from audotics.registry import Registry
 from audotics.registry.names import CHAMPION
@@ -43,11 +44,12 @@ def serve(settings: Settings, environment: dict[str, str]) -> int:
 
     Raises:
         BadInputError: The address cannot be listened on, there is no model, or a setting cannot be used.
-        UnavailableError: The journal's database does not answer.
+        DamagedError: The journal is no journal.
     """
     # What would fail in every worker fails here, once and in one line.
     Registry(settings.models).resolve(CHAMPION)
-    open_engine(settings.database_url.get_secret_value()).dispose()
+    with suppress(UnavailableError):  # workers start without it and wait
+        open_engine(settings.database_url.get_secret_value()).dispose()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     print(f"serving on http://{host}:{port} (documentation: /docs)", file=sys.stderr, flush=True)
