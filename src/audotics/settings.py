@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         default=None,
         description="Second level of the cache: redis://HOST:PORT/0 or unix:///SOCKET; none without.",
     )
+    redis_timeout_ms: float = Field(
+        default=50.0,
+        gt=0,
+        description="Longest wait for Redis. A busy worker reads answers late, so not much less.",
+    )
     scorer: str = Field(
         default="litert",
         description="What scores with deep rankers: litert or tensorflow in process, or TensorFlow "
@@ -51,7 +56,7 @@ class Settings(BaseSettings):
     )
     deadline_ms: float = Field(default=100.0, gt=0, description="Time that a recommendation may take.")
     in_flight: int = Field(
-        default=4,
+        default=2,
         ge=1,
         description="Uncached answers that a worker computes or has waiting; beyond, it steps down.",
     )

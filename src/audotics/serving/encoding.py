@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import orjson
 
 from audotics.domain import Exposure, Query, Slate
@@ -91,20 +93,27 @@ class Answer:
 
     def exposure(self, at: datetime) -> Exposure:
         """What was shown, for the log."""
-        import numpy as np
+        return Exposure(request_id=self.request_id, at=at, **_shown(self.payload))
 
-        said = orjson.loads(self.payload)
-        tracks = said["tracks"]
-        return Exposure(
-            request_id=self.request_id,
-            user_id=said["user_id"],
-            at=at,
-            track_ids=tuple(track["track_id"] for track in tracks),
-            scores=np.array([track["score"] for track in tracks], np.float32),
-            propensities=np.array([track["propensity"] for track in tracks], np.float32),
-            model_version=said["model_version"],
-            variant=said["variant"],
-        )
+
+@lru_cache(maxsize=2048)
+def _shown(payload: bytes) -> dict[str, Any]:
+    """What a body shows. Cached bodies are shown again and again, and are read once."""
+    said = orjson.loads(payload)
+    tracks = said["tracks"]
+    return {
+        "user_id": said["user_id"],
+        "track_ids": tuple(track["track_id"] for track in tracks),
+        "scores": np.array([track["score"] for track in tracks], np.float32),
+        "propensities": np.array([track["propensity"] for track in tracks], np.float32),
+        "model_version": said["model_version"],
+        "variant": said["variant"],
+    }
+
+
+def forget_bodies() -> None:
+    """Drop what was read of bodies, as those of a listener who is erased must not stay in memory."""
+    _shown.cache_clear()
 
 
 def request_digest(query: Query, *, explain: bool) -> str:

@@ -19,6 +19,7 @@ from audotics.registry.names import CHAMPION
 from audotics.resilience import BreakerState
 from audotics.serving.answering import Answering
 from audotics.serving.cache import CacheManager
+from audotics.serving.encoding import forget_bodies
 from audotics.serving.following import ModelFollower
 from audotics.serving.ingestion import Ingestion
 from audotics.serving.metrics import Metrics
@@ -65,6 +66,7 @@ class Service:
             ttl_s=settings.cache_ttl_s,
             max_bytes=settings.cache_mb * 2**20,
             redis_url=None if redis_url is None else redis_url.get_secret_value(),
+            timeout_s=settings.redis_timeout_ms / 1000,
         )
         scorer = ScorerChoice.parse(settings.scorer)
         runtimes = partial(scorer.runtime, deadline_s=settings.scorer_deadline_ms / 1000)
@@ -121,6 +123,7 @@ class Service:
         """
         n = await asyncio.to_thread(self.journal.erase, user_id)
         self.profiles.forget([user_id])
+        forget_bodies()
         await self.cache.forget(user_id)
         return n
 
@@ -136,6 +139,7 @@ class Service:
 
     def _forget_cached(self, user_id: str) -> None:
         """Drop a listener's answers on the loop, whichever thread learned of the erasure."""
+        forget_bodies()
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self.cache.forget(user_id), self._loop)
 

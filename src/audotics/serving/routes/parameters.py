@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from audotics.domain import Mode
 from audotics.serving.schemas import MAX_HISTORY, MAX_K, Id, Short
@@ -55,6 +55,22 @@ def parsed(model: type[_Model], request: Request, lists: frozenset[str] = frozen
     except ValidationError as error:
         places = [{**one, "loc": ("query", *one["loc"])} for one in error.errors(include_context=False)]
         raise RequestValidationError(places) from error
+
+
+def checked_id(value: str, name: str) -> str:
+    """An id out of a path.
+
+    Raises:
+        RequestValidationError: It is empty, too long, or no text.
+    """
+    try:
+        return _ID.validate_python(value)
+    except ValidationError as error:
+        places = [{**one, "loc": ("path", name)} for one in error.errors(include_context=False)]
+        raise RequestValidationError(places) from error
+
+
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:
