@@ -7,22 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.queries import QueryBatch
 from audotics.features.persistence import save_processor
 from audotics.features.processor import DataProcessor
+from audotics.ranking.logistic import LogisticRanker
 from audotics.ranking.mean import MeanRanker
 from audotics.ranking.protocol import RankingExamples
 from audotics.recommender import bundle
 from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import Allowed, CandidateGenerator
+from audotics.recommender.new_tracks import NewTracks
 from audotics.recommender.ranking_features import FeatureAssembler
 from audotics.recommender.recommender import Recommender
 from audotics.registry.manifest import DatasetRecord, VersionRecord
 from audotics.registry.names import CHAMPION
 from audotics.registry.store import Registry
 from audotics.retrieval.names import new_retriever
+from audotics.retrieval.stand_ins import StandIns
 from contract.planted import planted_events, planted_tracks, planted_users
 
 RETRIEVERS = {"popularity": {}, "content": {}, "item-knn": {}, "ials": {"rank": 8}}
@@ -54,7 +58,21 @@ def _branch(corpus: Corpus, generator: CandidateGenerator) -> Branch:
     assembler = assembler.scaled(inputs)
     labels = np.zeros((*inputs.track_index.shape, 1), np.float32)
     examples = RankingExamples(inputs, labels, ("play",))
-    return Branch(generator, assembler, MeanRanker().fit(examples, examples))
+    return Branch(
+        generator,
+        assembler,
+        MeanRanker().fit(examples, examples),
+        new=_new_tracks(assembler, corpus.n_tracks),
+    )
+
+
+def _new_tracks(assembler: FeatureAssembler, n_tracks: int) -> NewTracks:
+    """None yet; those to come stand where item-kNN's lent score puts them."""
+    ranker = LogisticRanker()
+    ranker.feature_names_ = assembler.names
+    ranker.weights_ = np.array([name == "item-knn:z" for name in assembler.names], np.float32)
+    nobody = StandIns(np.zeros(0, np.int32), sparse.csr_matrix(np.zeros((0, n_tracks), np.float32)))
+    return NewTracks(nobody, ranker, (1.0, 0.0))
 
 
 def small_processors() -> dict[str, DataProcessor]:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -248,6 +249,21 @@ def test_an_overloaded_server_gives_the_older_answer(
     _, stale = ladder.ask(Query(user_id="u002"), Query(user_id="u001"))
     assert stale.origin is ServedFrom.STALE
     assert stale.payload == before.payload
+    ladder.answering.close()
+
+
+def test_an_overloaded_server_gives_the_answer_from_before_a_track_was_added(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ladder = Ladder(models, tmp_path, in_flight=1)
+    (before,) = ladder.ask(Query(user_id="u001"))
+    ladder.models.current = replace(ladder.served, overlay=7, before=ladder.served.cache_version)
+    go_on = slow(monkeypatch)
+    threading.Timer(0.5, go_on.set).start()
+    _, stale = ladder.ask(Query(user_id="u002"), Query(user_id="u001"))
+    assert (stale.origin, stale.payload) == (ServedFrom.STALE, before.payload)
+    (fresh,) = ladder.ask(Query(user_id="u001"))
+    assert fresh.origin is ServedFrom.COMPUTED
     ladder.answering.close()
 
 

@@ -15,6 +15,7 @@ PATHS = {
     "POST /v1/playlists/continue",
     "POST /v1/events",
     "DELETE /v1/users/{user_id}",
+    "PUT /v1/tracks/{track_id}",
     "POST /v1/features/tracks",
     "POST /v1/features/users",
     "GET /v1/models",
@@ -49,6 +50,10 @@ REQUESTS = [
     ("POST /v1/events", "/v1/events", {"json": [{}]}, 422),
     ("POST /v1/events", "/v1/events", {"content": b"{"}, 400),
     ("DELETE /v1/users/{user_id}", "/v1/users/o", {}, 403),
+    # One that is never recommended: the application is shared.
+    ("PUT /v1/tracks/{track_id}", "/v1/tracks/unheard-of", {"json": {"title": "Silence"}}, 201),
+    ("PUT /v1/tracks/{track_id}", "/v1/tracks/t001", {"json": {"title": "Song 1"}}, 200),
+    ("PUT /v1/tracks/{track_id}", "/v1/tracks/t001", {"json": {"label": "Blue"}}, 422),
     ("POST /v1/features/tracks", "/v1/features/tracks", {"json": {"tracks": [{}]}}, 200),
     ("POST /v1/features/users", "/v1/features/users", {"json": {"users": [{}]}}, 200),
     ("GET /v1/models", "/v1/models", {}, 200),

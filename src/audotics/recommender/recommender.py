@@ -96,10 +96,14 @@ class Recommender:
         Raises:
             BadInputError: A track is known to the version, or stands twice.
         """
-        base = self._base or self
-        other = with_live_tracks(base, base.live_ground, rows)
-        other._base = base
+        other = with_live_tracks(self.bare, self.bare.live_ground, rows)
+        other._base = self.bare
         return other
+
+    @property
+    def bare(self) -> Recommender:
+        """The same without the tracks of `with_tracks`."""
+        return self._base or self
 
     @cached_property
     def live_ground(self) -> LiveGround:

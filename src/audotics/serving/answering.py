@@ -51,7 +51,7 @@ class _Ask:
         query = self.query
         return CacheKey(
             user_id=query.user_id or "",
-            model_version=self.served.version,
+            model_version=self.served.cache_version,
             variant=self.variant,
             context=context_bucket(query, self.at),
             request=request_digest(query, explain=self.explain),
@@ -166,6 +166,8 @@ class Answering:
             )
         self._metrics.stepped_down(missing[-1])
         stale = self._cache.look_local(key, ask.revision)
+        if stale is None and ask.served.before:
+            stale = self._cache.look_local(replace(key, model_version=ask.served.before), ask.revision)
         if stale is not None:
             self._metrics.answered(Rung.PERSONALISED, ServedFrom.STALE)
             return Answer(stale.payload, request_id, ServedFrom.STALE, tuple(missing))

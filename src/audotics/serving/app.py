@@ -12,7 +12,16 @@ from starlette.types import ASGIApp
 from audotics.serving import problems
 from audotics.serving.access import Access, KeyFile
 from audotics.serving.middleware import RequestFrame
-from audotics.serving.routes import events, features, health, models, playlists, recommendations, users
+from audotics.serving.routes import (
+    events,
+    features,
+    health,
+    models,
+    playlists,
+    recommendations,
+    tracks,
+    users,
+)
 from audotics.serving.service import Service
 from audotics.settings import Settings
 from audotics.version import __version__
@@ -45,7 +54,7 @@ def create_app(settings: Settings) -> ASGIApp:
         title="Audotics", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
     problems.install(app)
-    for room in (recommendations, events, playlists, features, users, models, health):
+    for room in (recommendations, events, playlists, tracks, features, users, models, health):
         app.include_router(room.router)
     frame = RequestFrame(app, Access(keys, settings.rate_limit), settings.max_body_bytes)
     if not settings.cors_origins:

@@ -6,16 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
-from audotics.domain import Context, Query
 from audotics.errors import AudoticsError, DamagedError, UnavailableError
 from audotics.registry import Registry
 from audotics.serving.served import Runtimes, Served, in_process
 from audotics.slate.config import SlateConfig
 
 POLL_S = 0.5
+BURST_S = 0.5
+"""Tracks that come within such a time after others are laid over the version together."""
+
 RETRY_S = 30.0
 """A version that could not be loaded is tried again after so long: its files may have been incomplete."""
 
@@ -31,6 +32,7 @@ class ModelFollower:
         rules: Rules of every slate.
         on_swap: Called with a version that has just begun to serve.
         runtimes: What scores with the deep rankers of a version.
+        overlay: Lays what was added since over a version, and gives the same one back where nothing was.
 
     Attributes:
         current: Read it once for each request: answers then never mix two versions.
@@ -44,14 +46,17 @@ class ModelFollower:
         rules: SlateConfig,
         on_swap: Callable[[Served], None] = lambda _: None,
         runtimes: Runtimes = in_process,
+        overlay: Callable[[Served], Served] = lambda served: served,
     ) -> None:
         self._models_dir = models_dir
         self._alias = alias
         self._rules = rules
         self._on_swap = on_swap
         self._runtimes = runtimes
+        self._overlay = overlay
         self._registry = Registry(models_dir)
         self._stopped = threading.Event()
+        self._woken = threading.Event()
         self._refused: dict[str, float] = {}
         self.trouble = ""
         self.current = self._first()
@@ -64,8 +69,21 @@ class ModelFollower:
     def stop(self) -> None:
         """Stop following; the current version stays usable."""
         self._stopped.set()
+        self._woken.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
+
+    def wake(self) -> None:
+        """Look at once: there is something to lay over the version."""
+        self._woken.set()
+
+    def lay(self) -> bool:
+        """Lay over the version what was added since; whether anything was."""
+        laid = self._overlay(self.current)
+        if laid is self.current:
+            return False
+        self.current = laid
+        return True
 
     def check(self) -> bool:
         """Look at the alias once and swap if it names another version that loads; whether it swapped."""
@@ -87,9 +105,9 @@ class ModelFollower:
             self.trouble = f"version {wanted} does not load: {error}"
             _log.error("%s; %s goes on", self.trouble, self.current.version)
             return False
-        self.current, self.trouble = fresh, ""
+        self.current, self.trouble = self._overlay(fresh), ""
         _log.info("version %s serves", fresh.version)
-        self._on_swap(fresh)
+        self._on_swap(self.current)
         return True
 
     def _first(self) -> Served:
@@ -120,22 +138,21 @@ class ModelFollower:
         A version that is to replace another one waits until its scorer has it.
         """
         served = Served.load(self._models_dir, version, self._rules, self._runtimes)
-        # The first answer makes what is made once; it also shows that the version can answer at all.
-        known = served.recommender.users.ids[:1]
-        at = datetime.now(UTC)
-        queries = [Query(user_id=user_id, context=Context(at=at)) for user_id in (*known, None)]
         try:
-            served.recommender.recommend(queries)
+            served.answer_first()
         except UnavailableError as error:
             if not unscored:
                 raise
             _log.error("version %s serves without its scorer: %s", version, error)
-        served.popular_overall(queries[-1], {})
         return served
 
     def _follow(self) -> None:
-        while not self._stopped.wait(POLL_S):
+        while not self._stopped.is_set():
+            self._woken.wait(POLL_S)
+            self._woken.clear()
             try:
                 self.check()
+                if self.lay():
+                    self._stopped.wait(BURST_S)
             except Exception:
                 _log.exception("following %s failed", self._alias)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from audotics.data.schema import CONTEXT_PREFIX, MAX_ID_BYTES
+from audotics.data.schema import CONTEXT_PREFIX, FEATURE_PREFIX, MAX_ID_BYTES
 from audotics.domain import GroupStrategy, Mode
 from audotics.serving.encoding import Rung, ServedFrom
 
@@ -183,6 +183,19 @@ class TrackIn(BaseModel):
     explicit: bool | None = None
     genres: tuple[Annotated[str, Field(max_length=256)], ...] = Field((), max_length=64)
     tags: tuple[Annotated[str, Field(max_length=256)], ...] = Field((), max_length=256)
+
+
+def only_numbers(row: BaseModel) -> None:
+    """Refuse further fields that are no features.
+
+    Raises:
+        ValueError: One has another name, or holds no number.
+    """
+    for name, value in (row.model_extra or {}).items():
+        if not name.startswith(FEATURE_PREFIX):
+            raise ValueError(f"there is no field {name[:64]!r}; further ones begin with {FEATURE_PREFIX}")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"{name[:64]} must be a number")
 
 
 class ErasedAnswer(BaseModel):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from audotics.domain import PADDING, FloatArray, IndexArray, Query, Slate
+from audotics.domain import PADDING, Context, FloatArray, IndexArray, Query, Slate
 from audotics.ranking.batches import Runtime
 from audotics.recommender import bundle
 from audotics.recommender.reactions import Reactions
@@ -42,6 +42,8 @@ class Served:
         trained_until: Events after this are not in its histories.
         popular: ``[n]`` indices of tracks, the most played first.
         popular_in: The same by country, for the countries that training told apart.
+        overlay: Place in the journal of the last live track that the recommender knows, see `LiveTracks`.
+        before: `cache_version` before that track.
     """
 
     recommender: Recommender
@@ -49,6 +51,18 @@ class Served:
     trained_until: datetime
     popular: IndexArray
     popular_in: dict[str, IndexArray]
+    overlay: int = 0
+    before: str = ""
+
+    @property
+    def bare(self) -> Recommender:
+        """The recommender as it was trained, without live tracks."""
+        return self.recommender.bare
+
+    @property
+    def cache_version(self) -> str:
+        """Under what name answers are cached: a live track ends the life of those that cannot hold it."""
+        return f"{self.version}+{self.overlay}" if self.overlay else self.version
 
     @classmethod
     def load(
@@ -80,6 +94,18 @@ class Served:
             recommender.tracks.indices(ids),
             _popular_by_country(recommender),
         )
+
+    def answer_first(self) -> None:
+        """Make what the first answer makes; it also shows that there are answers at all.
+
+        Raises:
+            UnavailableError: What scores is away just now.
+        """
+        known = self.bare.users.ids[:1]
+        at = datetime.now(UTC)
+        queries = [Query(user_id=user_id, context=Context(at=at)) for user_id in (*known, None)]
+        self.popular_overall(queries[-1], {})
+        self.recommender.recommend(queries)
 
     def by_votes(self, query: Query, since: Reactions) -> Slate | None:
         """What the retrievers say without the ranker."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from audotics.domain import Query
 from audotics.errors import UnavailableError
+from audotics.journal.catalogue import TrackJournal
 from audotics.journal.committer import GroupCommitter
 from audotics.journal.engine import open_engine, prepare_tables
 from audotics.journal.events import EventJournal
@@ -22,6 +23,7 @@ from audotics.serving.cache import CacheManager
 from audotics.serving.encoding import forget_bodies
 from audotics.serving.following import ModelFollower
 from audotics.serving.ingestion import Ingestion
+from audotics.serving.live_tracks import LiveTracks
 from audotics.serving.metrics import Metrics
 from audotics.serving.profiles import Profiles
 from audotics.serving.served import Served
@@ -70,7 +72,11 @@ class Service:
         )
         scorer = ScorerChoice.parse(settings.scorer)
         runtimes = partial(scorer.runtime, deadline_s=settings.scorer_deadline_ms / 1000)
-        self.models = ModelFollower(Path(settings.models), alias, rules, self._swapped, runtimes)
+        self.live_tracks = LiveTracks(TrackJournal(engine))
+        self.models = ModelFollower(
+            Path(settings.models), alias, rules, self._swapped, runtimes, self.live_tracks.over
+        )
+        self.live_tracks.on_change = self.models.wake
         self.ingestion = Ingestion(self.committer, self.profiles, self.metrics)
         self.answering = Answering(
             self.models,
@@ -157,6 +163,7 @@ class Service:
             prepare_tables(self._engine)
             while self.profiles.follow():
                 pass
+            self.live_tracks.follow()
             self.journal_trouble = ""
         except UnavailableError as error:
             self.journal_trouble = str(error)
@@ -168,6 +175,7 @@ class Service:
                 continue
             try:
                 self.profiles.follow()
+                self.live_tracks.follow()
             except UnavailableError as error:
                 self.journal_trouble = str(error)
             except Exception:

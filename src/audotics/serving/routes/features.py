@@ -14,11 +14,11 @@ import polars as pl
 from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from audotics.data.schema import FEATURE_PREFIX, TRACKS, USERS
+from audotics.data.schema import TRACKS, USERS
 from audotics.errors import BadInputError
 from audotics.registry import Registry
 from audotics.serving.routes.common import ServiceOf, json_response, problems
-from audotics.serving.schemas import Id, Short, TrackIn
+from audotics.serving.schemas import Id, Short, TrackIn, only_numbers
 from audotics.serving.service import Service
 
 if TYPE_CHECKING:
@@ -32,14 +32,6 @@ _Day = Annotated[str, Field(pattern=r"^\d{4}(-\d{2}-\d{2})?$", description="Date
 _Vector = Annotated[tuple[float, ...], Field(max_length=4096)]
 
 
-def _only_numbers(row: BaseModel) -> None:
-    for name, value in (row.model_extra or {}).items():
-        if not name.startswith(FEATURE_PREFIX):
-            raise ValueError(f"there is no field {name[:64]!r}; further ones begin with {FEATURE_PREFIX}")
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f"{name[:64]} must be a number")
-
-
 class TrackRow(TrackIn):
     """A row of a tracks table; what is unknown may be missing."""
 
@@ -48,7 +40,7 @@ class TrackRow(TrackIn):
 
     @model_validator(mode="after")
     def _extras_are_features(self) -> TrackRow:
-        _only_numbers(self)
+        only_numbers(self)
         return self
 
 
@@ -65,7 +57,7 @@ class UserRow(BaseModel):
 
     @model_validator(mode="after")
     def _extras_are_features(self) -> UserRow:
-        _only_numbers(self)
+        only_numbers(self)
         return self
 
 

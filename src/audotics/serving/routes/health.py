@@ -26,6 +26,7 @@ async def ready(service: ServiceOf) -> HealthAnswer:
         for text in (
             service.models.trouble,
             service.journal_trouble,
+            service.live_tracks.trouble,
             "the cache's Redis does not answer" if service.redis_is_away else "",
         )
         if text
