@@ -1,6 +1,7 @@
 """Lists of all listeners beside implicit's recommend and the bare matrix product, on one core.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python scripts/measure_batch.py --models MODELS [--listeners 2000]
+    export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+    python scripts/measure_batch.py --models MODELS [--listeners 2000] [-k 100]
 
 All three answer the same listeners over the same tracks. implicit is given the track factors of the version's
 own matrix factorisation: it does what a service without ranker, features and content would do. Needs the
