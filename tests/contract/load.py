@@ -34,6 +34,8 @@ class Outcome:
 
     statuses: Counter[int] = field(default_factory=Counter)
     """By status; 0 where no whole answer came."""
+    refused: int = 0
+    """Of the latter, those to a port where nobody listened."""
     seconds: list[float] = field(default_factory=list)
     """From when each request was due to its answer."""
     rungs: Counter[str] = field(default_factory=Counter)
@@ -85,22 +87,33 @@ class Load:
         per_second: How many requests are due each second, whatever became of the earlier ones.
         say: What each asks.
         check: Looks at each answer of status 200.
+        connections: So many requests at once; the others wait here, as in a client's pool.
     """
 
     def __init__(
-        self, port: int, per_second: float, say: Say | None = None, check: Check = lambda _, __: ""
+        self,
+        port: int,
+        per_second: float,
+        say: Say | None = None,
+        check: Check = lambda _, __: "",
+        connections: int = CONNECTIONS,
     ) -> None:
         self.outcome = Outcome()
         self._port = port
         self._per_second = per_second
         self._say = say or recommendations()
         self._check = check
+        self._connections = connections
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     @property
     def sent(self) -> int:
         return self.outcome.total
+
+    def forget(self) -> None:
+        """Count anew from here."""
+        self.outcome = Outcome()
 
     def start(self) -> None:
         self._thread.start()
@@ -114,8 +127,11 @@ class Load:
 
     async def _run(self) -> None:
         self._free: asyncio.LifoQueue[_Connection] = asyncio.LifoQueue()
-        for _ in range(CONNECTIONS):
-            self._free.put_nowait(_Connection(self._port))
+        for _ in range(self._connections):
+            connection = _Connection(self._port)
+            # Beforehand: uvloop accepts one connection in a round, so under overload new ones wait long.
+            await connection.open()
+            self._free.put_nowait(connection)
         under_way: set[asyncio.Task[None]] = set()
         began, number = time.perf_counter(), 0
         while not self._stopped.is_set():
@@ -132,15 +148,16 @@ class Load:
             self._free.get_nowait().hang_up()
 
     async def _one(self, number: int, due: float) -> None:
+        outcome = self.outcome
         method, path, body = self._say(number)
         connection = await self._free.get()
         try:
             status, answer = await asyncio.wait_for(connection.ask(method, path, body), PATIENCE_S)
-        except (OSError, EOFError, TimeoutError, ValueError):
+        except (OSError, EOFError, TimeoutError, ValueError) as error:
             connection.hang_up()
+            outcome.refused += isinstance(error, ConnectionRefusedError)
             status, answer = 0, b""
         self._free.put_nowait(connection)
-        outcome = self.outcome
         outcome.statuses[status] += 1
         outcome.seconds.append(time.perf_counter() - due)
         if status == 200:
@@ -156,10 +173,14 @@ class Load:
 
 @contextmanager
 def under_load(
-    port: int, per_second: float, say: Say | None = None, check: Check = lambda _, __: ""
+    port: int,
+    per_second: float,
+    say: Say | None = None,
+    check: Check = lambda _, __: "",
+    connections: int = CONNECTIONS,
 ) -> Iterator[Load]:
     """A load for the time of a block."""
-    load = Load(port, per_second, say, check)
+    load = Load(port, per_second, say, check, connections)
     load.start()
     try:
         yield load
@@ -168,7 +189,7 @@ def under_load(
 
 
 class _Connection:
-    """HTTP/1.1 with keep-alive; opened when first used, and again after it broke."""
+    """HTTP/1.1 with keep-alive; opened again after it broke."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -185,10 +206,13 @@ class _Connection:
         self.hang_up()
         return await self._ask(method, path, body)
 
-    async def _ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
+        return self._streams
+
+    async def _ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        reader, writer = await self.open()
         head = f"{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\n"
         writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -23,6 +23,7 @@ from audotics.serving.routes import (
     users,
 )
 from audotics.serving.service import Service
+from audotics.serving.shedding import LoadShedder
 from audotics.settings import Settings
 from audotics.version import __version__
 
@@ -56,7 +57,9 @@ def create_app(settings: Settings) -> ASGIApp:
     problems.install(app)
     for room in (recommendations, events, playlists, tracks, features, users, models, health):
         app.include_router(room.router)
-    frame = RequestFrame(app, Access(keys, settings.rate_limit), settings.max_body_bytes)
+    # A tenth of the deadline: a request waits for several rounds of the loop, each as long as that at least.
+    shedder = LoadShedder(settings.deadline_ms / 10_000)
+    frame = RequestFrame(app, Access(keys, settings.rate_limit), settings.max_body_bytes, shedder)
     if not settings.cors_origins:
         return frame
     # Outermost: browsers ask before they send a key, and read refusals only where they may.

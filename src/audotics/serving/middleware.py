@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audotics.serving.access import Access
 from audotics.serving.problems import problem
+from audotics.serving.shedding import LoadShedder
 
 if TYPE_CHECKING:
     from audotics.serving.service import Service
@@ -28,12 +29,14 @@ class RequestFrame:
         app: What answers.
         access: Who may do what.
         max_body_bytes: Longest request body; a longer one is refused before it is read.
+        shedder: Refuses when too much is asked.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, access: Access, max_body_bytes: int, shedder: LoadShedder) -> None:
         self._app = app
         self._access = access
         self._most = max_body_bytes
+        self._shedder = shedder
         self.service: Service | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,6 +45,7 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        self._shedder.watch()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given if _NAME.fullmatch(given) else b"%024x" % random.getrandbits(96)
@@ -59,6 +63,8 @@ class RequestFrame:
             refusal = self._access.refusal(scope["method"], scope["path"], headers)
             if refusal is None and self._announced(headers) > self._most:
                 refusal = problem(413, self._too_long)
+            if refusal is None and scope["path"].startswith("/v1/") and self._shedder.refuses():
+                refusal = problem(429, "more is asked than can be answered now", {"Retry-After": "1"})
             if refusal is not None:
                 await refusal(scope, receive, named)
                 return

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from audotics.errors import BadInputError, UnavailableError
 from audotics.journal.engine import open_engine
@@ -121,8 +122,12 @@ class _Supervisor:
             self.environment = {**os.environ, **self.environment, MULTIPROCESS: folder}
             for _ in range(self.n_workers):
                 self._start()
+            first = tuple(self.workers)
             while not self.stopping:
                 self._replace_dead()
+                if all(worker.returncode == STARTUP_FAILURE for worker in first):
+                    self._end()  # none of them has ever served, so the next ones will not
+                    return STARTUP_FAILURE
                 time.sleep(0.05)
             return self._end()
 
@@ -148,6 +153,7 @@ class _Supervisor:
         self.stopping = True
 
     def _end(self) -> int:
+        self.listening.close()  # else connections would wait for a worker that never comes
         for worker in self.workers:
             worker.terminate()
         until = time.monotonic() + GRACE_S + 5
