@@ -134,3 +134,23 @@ def test_lent_scores_stay_between_those_of_the_stand_ins(batch: int, n_new: int,
     lent = StandIns(np.arange(n_new, dtype=np.int32), sparse.csr_matrix(shares)).lend(scores)
     assert (lent <= scores.max(axis=1, keepdims=True) + 1e-5).all()
     assert (lent >= scores.min(axis=1, keepdims=True) - 1e-5).all()
+
+
+def test_who_has_stand_ins_is_told_without_seeking_them(corpus: Corpus) -> None:
+    index = ContentIndex(corpus.track_table, np.bincount(corpus.interactions.track_index, minlength=90) > 0)
+    rows = completed(
+        pl.DataFrame(
+            {
+                "track_id": ["x", "y", "z"],
+                "artist": [None, "Nobody", None],
+                "genres": [["bebop"], None, ["yodel", "cumbia"]],
+            },
+            schema_overrides={"artist": pl.String},
+        ),
+        TRACKS,
+    )
+    assert index.reaches(rows).tolist() == [True, False, True]
+    np.testing.assert_array_equal(index.reaches(rows), np.diff(index.stand_ins(rows).indptr) > 0)
+    assert index.reaches(corpus.track_table).all()
+    alone = ContentIndex(corpus.track_table, np.zeros(90, np.bool_))
+    assert not alone.reaches(rows).any()

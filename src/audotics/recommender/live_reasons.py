@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import polars as pl
-
 from audotics.data.queries import QueryBatch
 from audotics.domain import PADDING, IndexArray
-from audotics.features.catalogue import term_lists, text_column
+from audotics.features.terms import TermMatrix
 from audotics.recommender.voices import Voices
 from audotics.retrieval.protocol import Evidence, Explanation
 from audotics.slate.catalogue import SlateCatalogue
@@ -22,13 +19,15 @@ class LiveReasons:
 
     Args:
         voices: Tells live tracks from known ones.
-        track_table: Known and live tracks (``schema.TRACKS``), in index order.
-        catalogue: The same for rules.
+        artists: ``[n_live]``, names of the live tracks' artists.
+        catalogue: Of known and live tracks.
+        terms: What describes these.
     """
 
     voices: Voices
-    track_table: pl.DataFrame
+    artists: Sequence[str | None]
     catalogue: SlateCatalogue
+    terms: TermMatrix
 
     def complete(
         self, found: list[Explanation | None], batch: QueryBatch, tracks: IndexArray, rows: IndexArray
@@ -53,27 +52,26 @@ class LiveReasons:
     def _live(self, track: int, heard: IndexArray) -> Explanation | None:
         """By an artist that the listener plays, else of a genre, else with a tag that they play most."""
         artist = int(self.catalogue.artist[track])
-        name = text_column(self.track_table[track : track + 1], "artist")[0]
+        name = self.artists[track - self.voices.n_known]
         if name is not None and artist != PADDING and (self.catalogue.artist[heard] == artist).any():
             return Explanation(Evidence.TERM, term=name)
-        for column in ("genres", "tags"):
-            term = _most_heard(self.track_table, column, track, heard)
+        for group in ("genre", "tag"):
+            term = self._most_heard(group, track, heard)
             if term is not None:
                 return Explanation(Evidence.TERM, term=term)
         return None
+
+    def _most_heard(self, group: str, track: int, heard: IndexArray) -> str | None:
+        """The term of a track that stands on most of the heard ones."""
+        rows, columns = self.terms.compressed, self.terms.slices.get(group, slice(0, 0))
+        own = rows.indices[rows.indptr[track] : rows.indptr[track + 1]]
+        own = own[(own >= columns.start) & (own < columns.stop)]
+        places, _ = rows.entries(heard)
+        counts = (rows.indices.take(places) == own[:, None]).sum(axis=1)
+        return self.terms.names[int(own[counts.argmax()])] if counts.any() else None
 
     def _cause(self, heard: IndexArray) -> Explanation | None:
         """The last live track, of a history that holds nothing else: retrievers heard its voices."""
         if not len(heard) or not (heard >= self.voices.n_known).all():
             return None
         return Explanation(Evidence.TRACK, cause=int(heard[-1]))
-
-
-def _most_heard(track_table: pl.DataFrame, column: str, track: int, heard: IndexArray) -> str | None:
-    """The term of a track that stands on most of the heard ones."""
-    if column not in track_table.columns:
-        return None
-    lists = term_lists(track_table.select(column)[[track, *heard.tolist()]], column).to_list()
-    own: Sequence[str] = lists[0] or ()
-    counts = Counter(term for terms in lists[1:] for term in set(terms or ()) & set(own))
-    return max(sorted(counts), key=counts.__getitem__, default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from scipy import sparse
 
 from audotics.domain import IndexArray
 from audotics.errors import BadInputError, DamagedError
-from audotics.features.catalogue import Owners, album_keys, artist_keys
+from audotics.features.catalogue import Owners, album_keys, artist_keys, text_column
 from audotics.features.content_profile import ContentProfile
-from audotics.features.terms import MIN_TRACKS
+from audotics.features.terms import MIN_TRACKS, TermMatrix
 from audotics.recommender.branch import Branch
 from audotics.recommender.candidates import CandidateGenerator
 from audotics.recommender.live_reasons import LiveReasons
@@ -91,6 +91,7 @@ class _Overlay:
     ground: LiveGround
     rows: pl.DataFrame
     n_known: int
+    contents: list[tuple[ContentProfile, ContentProfile]] = field(default_factory=list)
 
     @cached_property
     def owners(self) -> dict[str, IndexArray]:
@@ -112,6 +113,14 @@ class _Overlay:
         described = np.flatnonzero(np.diff(self.shares.indptr) > 0)
         return StandIns((self.n_known + described).astype(np.int32), self.shares[described])
 
+    def content(self, profile: ContentProfile) -> ContentProfile:
+        """The profile with live tracks: one for all branches whose catalogues are the same."""
+        for known, extended in self.contents:
+            if _same_terms(known.terms, profile.terms):
+                return extended
+        self.contents.append((profile, self.ground.content(profile, self.rows)))
+        return self.contents[-1][1]
+
     def over(self, branch: Branch) -> Branch:
         """The branch with live tracks: candidates only where it has a way to new tracks."""
         generator, assembler, new = branch.generator, branch.assembler, branch.new
@@ -120,7 +129,7 @@ class _Overlay:
             generator=CandidateGenerator(generator.retrievers, generator.per_retriever, self.voices),
             assembler=assembler.extended(
                 assembler.statistics.extended(self.rows, self.owners),
-                self.ground.content(assembler.content, self.rows),
+                self.content(assembler.content),
                 self.voices,
             ),
             new=None if new is None else replace(new, stand_ins=new.stand_ins.beside(self.stand_ins)),
@@ -154,7 +163,7 @@ def with_live_tracks(base: Recommender, ground: LiveGround, rows: pl.DataFrame) 
         base.catalogue, other.track_table, overlay.owners, lambda: track_vectors(content, base.retrievers)
     )
     catalogue.get_ready()
-    reasons = LiveReasons(overlay.voices, other.track_table, catalogue)
+    reasons = LiveReasons(overlay.voices, text_column(rows, "artist").to_list(), catalogue, content.terms)
     other.explainer = base.explainer.extended(rows, catalogue, reasons)
     return other
 
@@ -170,3 +179,8 @@ def _in_columns_of(table: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 def _empty(n_rows: int, n_columns: int) -> sparse.csr_matrix:
     nowhere = np.zeros(0, np.int32)
     return sparse.csr_matrix((np.zeros(0, np.float32), (nowhere, nowhere)), shape=(n_rows, n_columns))
+
+
+def _same_terms(one: TermMatrix, other: TermMatrix) -> bool:
+    parts = zip(one.arrays().values(), other.arrays().values(), strict=True)
+    return all(np.array_equal(mine, theirs) for mine, theirs in parts)

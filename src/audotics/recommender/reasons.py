@@ -58,7 +58,7 @@ class Explainer:
         other = copy.copy(self)
         # What is kept of all tracks is continued: reading it from the whole table again takes longer.
         other.__dict__ |= {
-            "_table": live.track_table,
+            "_table": pl.concat([self._table, rows]),
             "_listeners": catalogue.listeners,
             "_names": self._names + track_names(rows),
             "_owners": catalogue.artist,

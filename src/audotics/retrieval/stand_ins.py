@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
+from audotics.data.compressed import Compressed, product
 from audotics.data.corpus import Corpus
 from audotics.domain import BoolArray, FloatArray, IndexArray
 from audotics.features.catalogue import release_times
@@ -59,6 +60,12 @@ class ContentIndex:
         ]
         return sparse.csr_matrix(sparse.hstack(blocks, format="csr"))
 
+    def reaches(self, rows: pl.DataFrame) -> BoolArray:
+        """Whether each track has a stand-in ``[n_rows]``: shares a term with a known one."""
+        known = (np.diff(self._by_term.indptr) > 0).astype(np.float32)
+        reached: BoolArray = self.describe(rows) @ known > 0
+        return reached
+
     def stand_ins(self, rows: pl.DataFrame) -> sparse.csr_matrix:
         """For each track its stand-ins ``[n_rows, n_tracks]``: shares that add up to 1, or to 0 without any.
 
@@ -102,6 +109,12 @@ class StandIns:
     track_index: IndexArray
     shares: sparse.csr_matrix
     vectors: dict[int, FloatArray] = field(default_factory=dict, compare=False, repr=False)
+    _by_stand_in: Compressed = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        turned = sparse.csr_matrix(self.shares.T)
+        kept = Compressed(turned.data, turned.indices, turned.indptr, self.n_new)
+        object.__setattr__(self, "_by_stand_in", kept)
 
     @classmethod
     def of(cls, corpus: Corpus) -> Self:
@@ -150,9 +163,7 @@ class StandIns:
         if isinstance(scores, InnerProducts):
             return self._lend_products(scores)
         if not isinstance(scores, np.ndarray):
-            parts = (scores.data, scores.indices, scores.indptr)
-            kept = sparse.csr_matrix(parts, shape=scores.shape, copy=False)
-            return np.asarray((kept @ self.shares.T).toarray(), dtype=np.float32)
+            return product(scores, self._by_stand_in).toarray()
         if scores.strides[0] == 0 and len(scores):
             return np.broadcast_to(self.lend(scores[:1].copy()), (len(scores), self.n_new))
         return np.ascontiguousarray((self.shares @ scores.T).T, dtype=np.float32)

@@ -95,8 +95,8 @@ class LiveTracks:
             return Standing(not before, False, NOTHING_SAID)
         if not served.bare.offers_new:
             return Standing(not before, False, NO_WAY)
-        alike = self._ground(served.bare).index.stand_ins(rows_of({track_id: document}))
-        return Standing(not before, bool(alike.nnz), OFFERED if alike.nnz else LIKE_NOTHING)
+        (alike,) = self._ground(served.bare).index.reaches(rows_of({track_id: document})).tolist()
+        return Standing(not before, alike, OFFERED if alike else LIKE_NOTHING)
 
     def follow(self) -> int:
         """Read on in the journal, once; returns how many tracks there were.
