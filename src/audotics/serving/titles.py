@@ -56,7 +56,8 @@ def _names_at(words: Sequence[str], start: int) -> Iterator[tuple[int, str]]:
 
 
 def _tracks_named(recommender: Recommender, name: str) -> IndexArray:
-    genre = _genres(recommender).get(name)
+    # Live tracks have no listeners to be among the most played: their coming is no reason to look again.
+    genre = _genres(recommender.bare).get(name)
     if genre is not None:
         return genre
     (tracks,) = recommender.catalogue.tracks_by([name])
