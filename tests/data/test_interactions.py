@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,3 +54,10 @@ def test_tracks_within_a_smaller_vocabulary() -> None:
     assert within.track_index.tolist() == [4, 1, 0]
     same = within.within(5)
     assert same.track_index is within.track_index
+
+
+@pytest.mark.parametrize("name", ["row_index", "lengths", "tracks_since"])
+def test_what_is_made_once_cannot_be_changed(name: str) -> None:
+    histories = Interactions.from_histories([[0, 1], [2]], 3)
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(histories, name)[:] = 0

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,8 +61,8 @@ def test_a_version_that_does_not_load_changes_nothing(
     # Once its files are whole it gets another chance, after a while.
     file.write_bytes(sound)
     assert not held.check()
-    now = following.time.monotonic()
-    monkeypatch.setattr(following.time, "monotonic", lambda: now + following.RETRY_S + 1)
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + following.RETRY_S + 1)
+    monkeypatch.setattr(following, "time", later)
     assert held.check()
     assert held.current.version == own_models.second
     assert held.trouble == ""

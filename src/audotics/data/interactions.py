@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -49,17 +49,17 @@ class Interactions:
     @cached_property
     def row_index(self) -> IndexArray:
         """``[n_pairs]``: the row that each pair belongs to."""
-        return np.arange(self.n_rows, dtype=np.int32).repeat(self.lengths)
+        return _kept(np.arange(self.n_rows, dtype=np.int32).repeat(self.lengths))
 
     @cached_property
     def lengths(self) -> TimeArray:
         """``[n_rows]``: tracks per row."""
-        return self.indptr[1:] - self.indptr[:-1]
+        return _kept(self.indptr[1:] - self.indptr[:-1])
 
     @cached_property
     def tracks_since(self) -> TimeArray:
         """``[n_pairs]``: how many tracks of the same row come after each pair, 0 for the last of a row."""
-        return (self.indptr[1:] - 1).repeat(self.lengths) - np.arange(self.n_pairs)
+        return _kept((self.indptr[1:] - 1).repeat(self.lengths) - np.arange(self.n_pairs))
 
     def matrix(self, values: FloatArray | None = None) -> sparse.csr_matrix:
         """The pairs as a sparse matrix ``[n_rows, n_tracks]``, with ``values`` (default: 1) for each pair.
@@ -173,3 +173,12 @@ class Interactions:
             n_tracks,
             ordered,
         )
+
+
+_Array = TypeVar("_Array", bound=npt.NDArray[Any])
+
+
+def _kept(array: _Array) -> _Array:
+    """The array, which nobody may change any more: it is made once and given to everybody who asks."""
+    array.flags.writeable = False
+    return array

@@ -53,7 +53,9 @@ def shortened(
     if not histories.ordered:
         drawn = np.random.default_rng(seed).random(histories.n_pairs)
         # Within each row the draws put the pairs in an order of their own.
-        since[np.lexsort((drawn, histories.row_index))] = since.copy()
+        order = np.lexsort((drawn, histories.row_index))
+        since = np.empty_like(since)
+        since[order] = histories.tracks_since
     left = np.repeat(np.broadcast_to(n_events, histories.n_rows), histories.lengths)
     return histories.where(since < left)
 
