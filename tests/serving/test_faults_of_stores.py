@@ -98,6 +98,7 @@ def proxy_before(redis: RedisServer, folder: Path) -> Iterator[SlowProxy]:
         thread.join(5)
 
 
+@pytest.mark.slow
 def test_redis_is_slow(start_server, models, redis_server: RedisServer, tmp_path: Path, fault_counts):
     with proxy_before(redis_server, tmp_path) as proxy:
         server = in_time(start_server, models, redis_url=proxy.url)
