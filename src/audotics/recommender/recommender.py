@@ -20,7 +20,8 @@ from audotics.recommender.candidates import Allowed, blocks
 from audotics.recommender.filling import Answers, depth_needed, filled
 from audotics.recommender.groups import GroupOpinion, merged_history, shared_candidates, standardised
 from audotics.recommender.live_tracks import LiveGround, with_live_tracks
-from audotics.recommender.queries import QueryEncoder, Wishes, check_queries
+from audotics.recommender.queries import QueryEncoder, Wishes
+from audotics.recommender.query_checks import check_queries
 from audotics.recommender.reactions import Reactions
 from audotics.recommender.reasons import DRAWN, Explainer
 from audotics.recommender.track_vectors import track_vectors
