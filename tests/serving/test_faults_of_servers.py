@@ -194,7 +194,7 @@ def capacity(server: AudoticsServer, seconds: float = 1.5) -> float:
 def test_more_is_asked_than_can_be_answered(start_server, models, fault_counts):
     server = in_time(start_server, models)
     can = capacity(server)
-    # A neighbour on the machine can make any round late; every round must be free of failures, one be in time.
+    # A neighbour on the machine can make any round late: all must be free of failures, one be in time.
     for _ in range(3):
         with under_load(server.port, 3 * can, connections=1000) as load:
             time.sleep(1)  # until the server has noticed
