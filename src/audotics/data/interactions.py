@@ -14,6 +14,9 @@ from scipy import sparse
 
 from audotics.domain import FloatArray, IndexArray, TimeArray
 
+FIRST_TIME = 10**12
+"""A smaller ``last_at`` is a place in a listener's own order: as a time it would be of January 1970."""
+
 
 @dataclass(frozen=True)
 class Interactions:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from audotics.data.corpus import Corpus
-from audotics.data.interactions import Interactions
+from audotics.data.interactions import FIRST_TIME, Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
 from audotics.domain import PADDING, FloatArray, IndexArray, TimeArray
 from audotics.errors import NotFittedError
@@ -19,9 +19,6 @@ from audotics.features.catalogue import album_keys, artist_keys, has_shared, own
 
 _US_PER_HOUR = 3_600_000_000
 _US_PER_DAY = 24 * _US_PER_HOUR
-_FIRST_TIME = 10**12
-"""Smaller values of ``Interactions.last_at`` are places in an order, not times (12 days into 1970)."""
-
 _YEAR_HOURS = 8760.0
 _LONG_HISTORY = 1000.0
 _OLD_DAYS = 3650.0
@@ -150,7 +147,7 @@ class HistoryStatistics:
     def _asked_at(self, batch: QueryBatch) -> TimeArray:
         """Time of each query ``[batch]``; where unknown, the end of what is known of it and of training."""
         newest = _newest(batch.histories)
-        known = np.maximum(np.where(newest >= _FIRST_TIME, newest, NO_TIME), self._latest_at)
+        known = np.maximum(np.where(newest >= FIRST_TIME, newest, NO_TIME), self._latest_at)
         return np.where(batch.at == NO_TIME, known, batch.at)
 
     def _freshness(self, histories: Interactions, asked_at: TimeArray) -> list[FloatArray]:
@@ -164,7 +161,7 @@ class HistoryStatistics:
             return [order]
         hours = (asked_at[rows] - histories.last_at) / _US_PER_HOUR
         # A raw history has an order but no times: its order is the best guess of how long ago.
-        has_times = _newest(histories)[rows] >= _FIRST_TIME
+        has_times = _newest(histories)[rows] >= FIRST_TIME
         return [order, np.where(has_times, _fresh(hours, _YEAR_HOURS), order)]
 
     def _level(

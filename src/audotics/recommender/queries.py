@@ -15,7 +15,15 @@ from audotics.data.vocabulary import Vocabulary
 from audotics.domain import FloatArray, IndexArray, Query, Reaction
 from audotics.ranking.head_weights import surface_weights
 from audotics.recommender.candidates import Allowed
-from audotics.recommender.reactions import Aversion, Reactions, aversion_of, disliked, laid_over, microseconds
+from audotics.recommender.reactions import (
+    Aversion,
+    Reactions,
+    aversion_of,
+    disliked,
+    laid_over,
+    microseconds,
+    zoned,
+)
 from audotics.slate.catalogue import SlateCatalogue
 from audotics.slate.config import SlateConfig
 from audotics.slate.exploration import Seeds
@@ -198,7 +206,7 @@ class QueryEncoder:
         return by_rank[::-1]
 
     def _own_exclusions(self, query: Query, at: datetime) -> IndexArray:
-        held = [block for block in query.blocked if block.until is None or at < _zoned(block.until)]
+        held = [block for block in query.blocked if block.until is None or at < zoned(block.until)]
         unwanted = disliked(self._since.get(query.user_id or "", ()))
         ids = (*query.exclude, *unwanted, *(block.track_id for block in held if block.track_id is not None))
         known = self._tracks.indices(ids)
@@ -222,16 +230,11 @@ _NOTHING: IndexArray = np.zeros(0, np.int32)
 
 def _asked_at(query: Query) -> datetime:
     """Where the time of the request is not known it is the clock's."""
-    return datetime.now(UTC) if query.context.at is None else _zoned(query.context.at)
+    return datetime.now(UTC) if query.context.at is None else zoned(query.context.at)
 
 
 def _market(query: Query) -> str | None:
     return query.context.country if query.market is None else query.market
-
-
-def _zoned(at: datetime) -> datetime:
-    """Without a zone a time means UTC, as everywhere in the data; datetime would take the machine's own."""
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _microseconds(query: Query) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audotics.data.corpus import POSITIVE_EVENTS
-from audotics.data.interactions import Interactions
+from audotics.data.interactions import FIRST_TIME, Interactions
 from audotics.data.vocabulary import Vocabulary
 from audotics.domain import PADDING, FloatArray, IndexArray, Reaction
 from audotics.slate.catalogue import SlateCatalogue
@@ -30,9 +30,6 @@ DISLIKE_SKIPS = 3.0
 
 OWN_SHIFT = -2.0
 """Log odds that a skipped track itself loses, beside those of its artist; halves like a skip."""
-
-_FIRST_TIME = 10**12
-"""Below this a ``last_at`` is a place in a listener's own order: as a time it would be of January 1970."""
 
 _DAY_US = 86_400_000_000
 
@@ -63,7 +60,7 @@ def _merged(row: Interactions, chosen: list[Reaction], tracks: Vocabulary) -> In
     latest = int(row.last_at.max(initial=0))
     if not row.ordered:
         at = np.zeros(len(chosen), np.int64)
-    elif latest < _FIRST_TIME and row.n_pairs:
+    elif latest < FIRST_TIME and row.n_pairs:
         # A history with places goes on in the order in which things happened.
         at = latest + 1 + np.arange(len(chosen))
     index = np.concatenate([row.track_index, tracks.indices([one.track_id for one in chosen])])
@@ -166,9 +163,13 @@ def disliked(reactions: Sequence[Reaction]) -> list[str]:
 
 
 def microseconds(at: datetime) -> int:
-    """UTC microseconds; without a zone a time means UTC, as everywhere in the data."""
-    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return int(zoned.timestamp() * 1_000_000)
+    """UTC microseconds of a time, see `zoned`."""
+    return int(zoned(at).timestamp() * 1_000_000)
+
+
+def zoned(at: datetime) -> datetime:
+    """Without a zone a time means UTC, as everywhere in the data; datetime would take the machine's own."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _looked_up(keys: IndexArray, values: FloatArray, wanted: npt.NDArray[np.integer]) -> FloatArray:

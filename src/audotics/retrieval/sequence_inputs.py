@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from audotics.data.corpus import POSITIVE_EVENTS, Corpus
-from audotics.data.interactions import Interactions
+from audotics.data.interactions import FIRST_TIME, Interactions
 from audotics.data.queries import NO_TIME
 from audotics.domain import PADDING, IndexArray, TimeArray
 
@@ -17,8 +17,6 @@ N_PAUSES = 20
 UNKNOWN_PAUSE = 0
 
 _US_PER_MINUTE = 60_000_000
-_FIRST_TIME = 10**12
-"""Smaller values of ``Interactions.last_at`` are places in an order, not times (12 days into 1970)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def sequences_ending(
 
 def pause_classes(at: TimeArray, until: TimeArray) -> IndexArray:
     """Class of the time between two moments, of the same shape; `UNKNOWN_PAUSE` where one is no time."""
-    known = (at >= _FIRST_TIME) & (until >= _FIRST_TIME)
+    known = (at >= FIRST_TIME) & (until >= FIRST_TIME)
     minutes = np.maximum(np.where(known, until - at, 0), 0) / _US_PER_MINUTE
     doubling = np.minimum(1 + np.floor(np.log2(1 + minutes)), N_PAUSES - 1)
     return np.where(known, doubling, UNKNOWN_PAUSE).astype(np.int32)
