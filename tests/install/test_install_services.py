@@ -39,18 +39,20 @@ def install_services(tmp_path):
 
 
 def test_where_all_is_there_nothing_happens(install_services):
-    done = install_services("redis-server", "initdb", "nginx", "wrk", "strace", uid=1000, apt=False)
+    done = install_services(
+        "redis-server", "initdb", "nginx", "wrk", "strace", "promtool", uid=1000, apt=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_programs_off_the_path_are_found(install_services, tmp_path):
     (tmp_path / "postgresql/15/bin").mkdir(parents=True)
     (tmp_path / "postgresql/15/bin/initdb").touch()
-    assert install_services("redis-server", "nginx", "wrk", "strace", apt=False).returncode == 0
+    assert install_services("redis-server", "nginx", "wrk", "strace", "promtool", apt=False).returncode == 0
 
 
 def test_only_what_is_missing_is_installed(install_services):
-    done = install_services("redis-server", "wrk", "strace")
+    done = install_services("redis-server", "wrk", "strace", "promtool")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "Installing postgresql nginx-light",
@@ -60,7 +62,7 @@ def test_only_what_is_missing_is_installed(install_services):
 
 
 def test_without_rights_the_command_is_told(install_services):
-    done = install_services("initdb", "nginx", "wrk", "strace", uid=1000)
+    done = install_services("initdb", "nginx", "wrk", "strace", "promtool", uid=1000)
     assert done.returncode == 1
     assert done.stderr == (
         "error: tests need redis-server. "
@@ -71,4 +73,7 @@ def test_without_rights_the_command_is_told(install_services):
 def test_without_apt_the_packages_are_named(install_services):
     done = install_services(apt=False)
     assert done.returncode == 1
-    assert "tests need redis-server postgresql nginx-light wrk strace (names as in Debian)" in done.stderr
+    assert (
+        "tests need redis-server postgresql nginx-light wrk strace prometheus (names as in Debian)"
+        in done.stderr
+    )
