@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from audotics.recommender.feature_pipeline import FeaturePipeline as FeaturePipeline
     from audotics.recommender.recommender import Recommender as Recommender
     from audotics.serving.cache import CacheManager as CacheManager
+    from audotics.telemetry.performance import PerformanceMonitor as PerformanceMonitor
     from audotics.training.config import TrainConfig as TrainConfig
     from audotics.training.pipeline import TrainingPipeline as TrainingPipeline
 
@@ -38,6 +39,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "MetricsCollector": "evaluation.collector",
         "ModelConfig": "ranking.config",
         "ModelEvaluator": "evaluation.evaluator",
+        "PerformanceMonitor": "telemetry.performance",
         "Query": "domain",
         "Recommender": "recommender.recommender",
         "TrainConfig": "training.config",
