@@ -176,3 +176,22 @@ def test_readers_always_see_a_whole_alias(tmp_path):
     reader.join()
     assert len(seen) > 1
     assert seen <= {version(number) for number in range(40)}
+
+
+def test_of_several_that_drop_a_version_one_rolls_back(registry, three):
+    for each in three:
+        registry.set_alias("champion", each)
+    assert registry.rollback("champion", away_from=three[2]) == three[1]
+    assert registry.rollback("champion", away_from=three[2]) == three[1], "it is away from there already"
+    assert [entry["action"] for entry in history(registry)] == ["set"] * 3 + ["rollback"]
+
+
+def test_setting_an_alias_to_where_it_points_can_be_noticed(registry, three):
+    assert registry.set_at("champion") == 0
+    registry.set_alias("champion", three[0])
+    before = registry.set_at("champion")
+    assert before > 0
+    assert registry.set_at("champion") == before
+    registry.set_alias("champion", three[0])
+    assert registry.set_at("champion") > before
+    assert len(history(registry)) == 1, "it did not move"

@@ -50,14 +50,26 @@ class Aliases:
         return version
 
     def set(self, name: str, version: str) -> None:
-        """Point the alias to the version; nothing happens where it already does."""
+        """Point the alias to the version; where it already does, only `set_at` moves."""
         check_alias(name)
         make_folder(self._folder)
         with locked(self._folder):
             if self.get(name) != version:
                 self._move(name, version, "set")
+            else:
+                (self._folder / name).touch()  # somebody meant it: a server that dropped it tries again
 
-    def rollback(self, name: str, check: Callable[[str], object]) -> str:
+    def set_at(self, name: str) -> int:
+        """When the alias was last set or rolled back, in nanoseconds; 0 where there is none.
+
+        It comes from the file: an alias that was written by hand has been set, too.
+        """
+        try:
+            return (self._folder / check_alias(name)).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def rollback(self, name: str, check: Callable[[str], object], away_from: str | None = None) -> str:
         """Point the alias back to where it pointed before its last move; return that version.
 
         Rolling back twice goes back two moves.
@@ -65,6 +77,8 @@ class Aliases:
         Args:
             name: The alias.
             check: Called with the version before the move; raises to forbid it.
+            away_from: Only where it still points there; else nothing happens, and the version that it
+                points to is returned. Of several servers that drop a version one rolls back.
 
         Raises:
             BadInputError: There is no such alias, or no move to take back.
@@ -72,6 +86,9 @@ class Aliases:
         if self.get(name) is None:
             raise BadInputError(f"there is no alias {name!r}", where=str(self._folder))
         with locked(self._folder):
+            current = self.get(name)
+            if current is not None and away_from not in (None, current):
+                return current
             previous = self._before(name)
             check(previous)
             self._move(name, previous, "rollback")
@@ -88,7 +105,7 @@ class Aliases:
     def _before(self, name: str) -> str:
         current = self.get(name)
         stack: list[str] = []
-        for action, version in self._moves(name):
+        for action, version in self.moves(name):
             if action == "set":
                 stack.append(version)
             elif version in stack:
@@ -103,7 +120,11 @@ class Aliases:
             )
         return stack[-2]
 
-    def _moves(self, name: str) -> list[tuple[str, str]]:
+    def moves(self, name: str) -> list[tuple[str, str]]:
+        """Every move of an alias, oldest first: ``set`` or ``rollback``, and where to.
+
+        After a crash the last one may be a move that was begun and never done: the alias itself tells.
+        """
         path = self._folder / HISTORY
         lines = path.read_bytes().splitlines() if path.exists() else []
         moves = []

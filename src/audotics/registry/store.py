@@ -149,6 +149,10 @@ class Registry:
         """The version an alias points to, or None."""
         return self._aliases.get(name)
 
+    def moves(self, name: str) -> list[tuple[str, str]]:
+        """Every move of an alias, oldest first: ``set`` or ``rollback``, and the version it went to."""
+        return self._aliases.moves(name)
+
     def set_alias(self, name: str, version: str) -> str:
         """Point an alias to a version (an id, another alias or ``latest``) that verifies; return its id.
 
@@ -160,14 +164,23 @@ class Registry:
         self._aliases.set(name, found)
         return found
 
-    def rollback(self, name: str) -> str:
+    def set_at(self, name: str) -> int:
+        """When an alias was last set or rolled back, in nanoseconds; 0 where there is none."""
+        return self._aliases.set_at(name)
+
+    def rollback(self, name: str, away_from: str | None = None) -> str:
         """Point an alias back to the version before its last move, if that verifies; return its id.
+
+        Args:
+            name: The alias.
+            away_from: Only where it still points to this version; else nothing happens, and the version that
+                it points to is returned.
 
         Raises:
             BadInputError: There is no such alias, or no move to take back.
             DamagedError: The earlier version is damaged; the alias stays where it was.
         """
-        return self._aliases.rollback(name, check=self.verify)
+        return self._aliases.rollback(name, check=self.verify, away_from=away_from)
 
     def _new_staging(self) -> tuple[Path, int]:
         while True:
