@@ -1,11 +1,12 @@
 """Deployment settings: where this installation keeps things. Never part of a version.
 
-Read from the environment (``AUDOTICS_MODELS=...``) and from ``audotics.toml`` in the current folder;
-the environment wins. Options on the command line win over both.
+Read from the environment (``AUDOTICS_MODELS=...``), from files of secrets, and from ``audotics.toml`` in the
+current folder, in this order of precedence. Options on the command line win over all.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -20,6 +22,10 @@ from pydantic_settings import (
 from audotics.errors import BadInputError
 
 CONFIG_FILE = Path("audotics.toml")
+
+SECRETS_FOLDER = "AUDOTICS_SECRETS"
+"""Variable that names a folder with a file for each secret setting, such as ``audotics_database_url``: what
+Docker and Kubernetes mount, so that no password stands in an environment."""
 
 
 class Settings(BaseSettings):
@@ -90,16 +96,21 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Arguments, then the environment, then the folder of secrets, then the file."""
+        folder = os.environ.get(SECRETS_FOLDER)
+        secrets = (SecretsSettingsSource(settings_cls, secrets_dir=folder),) if folder else ()
+        return init_settings, env_settings, *secrets, TomlConfigSettingsSource(settings_cls)
 
 
 def read_settings() -> Settings:
     """The settings in force in the current folder.
 
     Raises:
-        BadInputError: A setting is unknown or unusable, or the file is not TOML.
+        BadInputError: A setting is unknown or unusable, the file is not TOML, or there is no folder of secrets.
     """
+    secrets = os.environ.get(SECRETS_FOLDER)
+    if secrets and not Path(secrets).is_dir():
+        raise BadInputError("there is no such folder", where=f"{SECRETS_FOLDER}={secrets}")
     try:
         return Settings()
     except ValidationError as error:

@@ -31,7 +31,7 @@ class LiteRTRuntime:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
-            raise MissingExtraError("scoring with the deep ranker", "tensorflow") from error
+            raise MissingExtraError("scoring with the deep ranker", "litert") from error
         try:
             self._interpreter = Interpreter(model_path=str(path), num_threads=n_threads)
             self._run = self._interpreter.get_signature_runner("serving_default")
