@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from audotics.errors import BadInputError
 from audotics.ranking.head_weights import SURFACES
@@ -58,7 +58,7 @@ class Arm(Written):
         description="Version or alias that answers; without one the server's own.",
     )
     rules: dict[str, Any] = Field(default_factory=dict, description="Settings of the slate that it changes.")
-    weights: dict[str, float] = Field(default_factory=dict, description="Of the heads play, complete, ...")
+    weights: dict[str, FiniteFloat] = Field(default_factory=dict, description="Of the ranker's heads.")
     surface: str | None = Field(None, description="A named preset of weights.")
     familiarity: float | None = Field(None, ge=0, le=1, description="0 only unheard, 1 only heard tracks.")
 

@@ -234,6 +234,9 @@ class Experiment(Definition):
     buckets: dict[str, tuple[Interval, ...]] = Field(
         default_factory=dict, description="Those of each arm; every bucket belongs to at most one."
     )
+    left: dict[str, tuple[Interval, ...]] = Field(
+        default_factory=dict, description="Buckets that each arm gave up: only it may have them again."
+    )
     changes: tuple[ShareChange, ...] = Field(
         (), description="Shares since the start, oldest first: what a sample ratio is judged by."
     )
