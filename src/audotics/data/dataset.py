@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import polars as pl
 
 from audotics.data.manifest import MANIFEST_NAME, Manifest, verify_files
-from audotics.data.schema import PLAYLISTS, REJECTS, TRACKS, USERS
+from audotics.data.schema import PLAYLISTS, REJECTS, TIMESTAMP, TRACKS, USERS
 from audotics.errors import BadInputError
 
 EVENTS_FOLDER = "events"
@@ -26,6 +27,7 @@ class Dataset:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._before: datetime | None = None
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -52,8 +54,31 @@ class Dataset:
 
         Imported data lies listener by listener, oldest first (file order where there are no times).
         """
-        parts = sorted((self.path / EVENTS_FOLDER).glob("*.parquet"))
-        return pl.scan_parquet(parts)
+        events = pl.scan_parquet(sorted((self.path / EVENTS_FOLDER).glob("*.parquet")))
+        return events if self._before is None else events.filter(pl.col("timestamp") < self._before)
+
+    def before(self, moment: datetime) -> Self:
+        """The same folder as it looked at a moment: only events that happened earlier.
+
+        Its manifest counts and dates those events; the fingerprint stays that of the whole folder. The
+        other tables say nothing of time and are whole.
+
+        Args:
+            moment: With a time zone.
+
+        Raises:
+            BadInputError: The data has no times, or nothing happened earlier.
+        """
+        earlier = type(self)(self.path, self.manifest)
+        earlier._before = moment if self._before is None else min(moment, self._before)
+        time = pl.col("timestamp")
+        events = earlier.events() if self.timed else pl.LazyFrame(schema={"timestamp": TIMESTAMP})
+        first, last, n = events.select(time.min(), time.max().alias("last"), pl.len()).collect().row(0)
+        if not n:
+            raise BadInputError(f"no event has a time before {moment.isoformat()}", where=str(self.path))
+        rows = {**self.manifest.rows, "events": n}
+        earlier.manifest = self.manifest.model_copy(update={"time_range": (first, last), "rows": rows})
+        return earlier
 
     def tracks(self) -> pl.DataFrame:
         """One row per track of the catalogue: ``schema.TRACKS``, then any ``feature_*``; empty if none."""

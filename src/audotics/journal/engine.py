@@ -14,6 +14,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    MetaData,
     create_engine,
     event,
     insert,
@@ -220,9 +221,7 @@ def prepare_tables(engine: Engine) -> None:
         DamagedError: The tables are from a newer Audotics.
     """
     with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            # Workers that start together would all create what each of them finds missing.
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
+        _lock_schema(connection)
         if not inspect(connection).has_table(tables.journal.name):
             tables.metadata.create_all(connection)
             connection.execute(
@@ -235,3 +234,24 @@ def prepare_tables(engine: Engine) -> None:
             where=place(engine),
             remedy="Use the Audotics that wrote it, or a newer one",
         )
+
+
+def create_missing(engine: Engine, metadata: MetaData) -> None:
+    """Create what is missing of further tables in the same database.
+
+    Args:
+        engine: From `open_engine`.
+        metadata: The tables.
+
+    Raises:
+        UnavailableError: The database does not answer.
+    """
+    with writing(engine) as connection:
+        _lock_schema(connection)
+        metadata.create_all(connection)
+
+
+def _lock_schema(connection: Connection) -> None:
+    """Until the transaction ends: workers that start together would all create what each finds missing."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))

@@ -143,8 +143,24 @@ class EventJournal:
         with reading(self._engine) as connection:
             return int(connection.execute(select(func.coalesce(func.max(table.c.seq), 0))).scalar_one())
 
+    def count_after(self, seq: int) -> int:
+        """How many events have a greater ``seq``.
+
+        Raises:
+            UnavailableError: The database does not answer.
+        """
+        with reading(self._engine, bulk=True) as connection:
+            later = select(func.count()).select_from(table).where(table.c.seq > seq)
+            return int(connection.execute(later).scalar_one())
+
     def frames(
-        self, since_us: int | None = None, rows: int = 100_000, *, linked: bool = False
+        self,
+        since_us: int | None = None,
+        rows: int = 100_000,
+        *,
+        linked: bool = False,
+        after: int = 0,
+        until: int | None = None,
     ) -> Iterator[pl.DataFrame]:
         """All events as tables with the columns of `audotics.data.schema.EVENTS`, in the journal's order.
 
@@ -155,6 +171,8 @@ class EventJournal:
             since_us: Only events that happened at this time or later.
             rows: Rows of a table.
             linked: Whether to add ``event_id`` and ``request_id``, which lead to exposures.
+            after: Only events with a greater ``seq``: those that arrived later, whenever they happened.
+            until: Only events up to this ``seq``, as `last_seq` gave it.
 
         Raises:
             UnavailableError: The database does not answer.
@@ -162,7 +180,8 @@ class EventJournal:
         from audotics.journal.event_frames import event_frame
 
         page = _AFTER if since_us is None else _AFTER.where(table.c.at_us >= since_us)
-        seq = 0
+        page = page if until is None else page.where(table.c.seq <= until)
+        seq = after
         while True:
             with reading(self._engine, bulk=True) as connection:
                 found = connection.execute(page, {"seq": seq, "limit": rows}).all()

@@ -14,6 +14,9 @@ _PARTS_OF_SECOND = 1 << 16
 CHAMPION = "champion"
 """The alias of the version that serves."""
 
+CHALLENGER = "challenger"
+"""The alias of the version that was trained last to take its place."""
+
 LATEST = "latest"
 """Stands for the version published last; never an alias."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 
 import numpy as np
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from audotics.data.schema import TRACKS
+from audotics.journal.track_frames import day, track_frame
 from audotics.serving.schemas import TrackIn, only_numbers
 
 _MOST = float(np.finfo(np.float32).max)
@@ -24,7 +23,7 @@ class TrackDocument(TrackIn):
     @classmethod
     def _is_a_day(cls, released: str | None) -> str | None:
         if released is not None:
-            _day(released)
+            day(released)
         return released
 
     @model_validator(mode="after")
@@ -45,27 +44,4 @@ class TrackDocument(TrackIn):
 
 def rows_of(documents: Mapping[str, TrackDocument]) -> pl.DataFrame:
     """Documents by track id as rows of a tracks table, with their features and without embeddings."""
-    rows = [
-        {
-            **document.model_dump(),
-            "track_id": track_id,
-            "released": None if document.released is None else _day(document.released),
-            "genres": list(document.genres) or None,
-            "tags": list(document.tags) or None,
-        }
-        for track_id, document in documents.items()
-    ]
-    known = {name: dtype for name, dtype in TRACKS.items() if name not in {"tagged_by", "embedding"}}
-    extras = sorted({name for document in documents.values() for name in document.model_extra or ()})
-    columns = known | dict.fromkeys(extras, pl.Float32)
-    return pl.DataFrame(
-        [
-            pl.Series(name, [row.get(name) for row in rows], dtype, strict=False)
-            for name, dtype in columns.items()
-        ]
-    )
-
-
-def _day(text: str) -> date:
-    """The day, or the first one of a year."""
-    return date.fromisoformat(text if len(text) > 4 else f"{text}-01-01")
+    return track_frame({track_id: document.model_dump() for track_id, document in documents.items()})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from pydantic import JsonValue
 
 from audotics.data.dataset import Dataset
 from audotics.evaluation.report import EvaluationReport
@@ -28,8 +32,27 @@ REPORT = Path("evaluation") / "report.json"
 _LIBRARIES = ("numpy", "scipy", "polars", "scikit-learn", "tensorflow", "keras")
 
 
-def publish(trained: Trained, dataset: Dataset, registry: Registry, name: str, progress: Progress) -> str:
-    """Write a version, make it the champion and return its id."""
+def publish(
+    trained: Trained,
+    dataset: Dataset,
+    registry: Registry,
+    name: str,
+    progress: Progress,
+    *,
+    alias: str = CHAMPION,
+    origin: Mapping[str, JsonValue] = MappingProxyType({}),
+) -> str:
+    """Write a version, point an alias to it and return its id.
+
+    Args:
+        trained: What training gave.
+        dataset: What it was trained on.
+        registry: Where it goes.
+        name: A name for people.
+        progress: Who is told; the manifest gets what each stage cost.
+        alias: What points to it: the champion serves, anything else (``challenger``) does not.
+        origin: What else its manifest should say of how it came about, as part of ``config``.
+    """
     with progress.stage("publish"), registry.stage() as folder:
         bundle.save(trained.recommender, folder)
         save_processor(trained.track_processor, folder / "features" / "tracks.skops")
@@ -38,8 +61,8 @@ def publish(trained: Trained, dataset: Dataset, registry: Registry, name: str, p
         save_processor(users, folder / "features" / "users.skops")
         (folder / REPORT.parent).mkdir()
         (folder / REPORT).write_text(trained.report.model_dump_json(), encoding="utf-8")
-        published = registry.publish(folder, _record(trained, dataset, name, progress))
-    registry.set_alias(CHAMPION, published)
+        published = registry.publish(folder, _record(trained, dataset, name, progress, origin))
+    registry.set_alias(alias, published)
     return published
 
 
@@ -61,7 +84,9 @@ def load_report(registry: Registry, reference: str = CHAMPION) -> EvaluationRepo
     return EvaluationReport.model_validate_json(text)
 
 
-def _record(trained: Trained, dataset: Dataset, name: str, progress: Progress) -> VersionRecord:
+def _record(
+    trained: Trained, dataset: Dataset, name: str, progress: Progress, origin: Mapping[str, JsonValue]
+) -> VersionRecord:
     hybrid = next(system for system in trained.report.systems if system.name == HYBRID)
     manifest = dataset.manifest
     starts_at, ends_at = manifest.time_range or (None, None)
@@ -75,6 +100,7 @@ def _record(trained: Trained, dataset: Dataset, name: str, progress: Progress) -
                 for retriever in trained.recommender.retrievers
             },
             "ranker": next(standing.name for standing in trained.standings if standing.chosen),
+            **origin,
         },
         dataset=DatasetRecord(fingerprint=manifest.fingerprint, starts_at=starts_at, ends_at=ends_at),
         metrics={
