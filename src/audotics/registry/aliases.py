@@ -49,11 +49,18 @@ class Aliases:
             raise DamagedError("the alias does not hold a version", where=str(path), remedy="Set it again")
         return version
 
-    def set(self, name: str, version: str) -> None:
-        """Point the alias to the version; where it already does, only `set_at` moves."""
+    def set(self, name: str, version: str, check: Callable[[str], object] = lambda _: None) -> None:
+        """Point the alias to the version; where it already does, only `set_at` moves.
+
+        Args:
+            name: The alias.
+            version: Where to.
+            check: Called with the version before the move; raises to forbid it.
+        """
         check_alias(name)
         make_folder(self._folder)
         with locked(self._folder):
+            check(version)
             if self.get(name) != version:
                 self._move(name, version, "set")
             else:
@@ -102,7 +109,8 @@ class Aliases:
         append_line(self._folder / HISTORY, json.dumps(entry))
         replace_text(self._folder / name, version + "\n")
 
-    def _before(self, name: str) -> str:
+    def earlier(self, name: str) -> list[str]:
+        """The versions that rolling back would lead to, one move after another, nearest first."""
         current = self.get(name)
         stack: list[str] = []
         for action, version in self.moves(name):
@@ -112,13 +120,17 @@ class Aliases:
                 del stack[len(stack) - stack[::-1].index(version) :]
         while stack and stack[-1] != current:
             stack.pop()
-        if len(stack) < 2:
+        return stack[-2::-1]
+
+    def _before(self, name: str) -> str:
+        earlier = self.earlier(name)
+        if not earlier:
             raise BadInputError(
                 f"alias {name!r} has no earlier version to go back to",
                 where=str(self._folder / HISTORY),
                 remedy="Set it to a version of your choice instead",
             )
-        return stack[-2]
+        return earlier[0]
 
     def moves(self, name: str) -> list[tuple[str, str]]:
         """Every move of an alias, oldest first: ``set`` or ``rollback``, and where to.

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from audotics.registry.durable import (
 )
 from audotics.registry.manifest import MANIFEST, FileRecord, Manifest, VersionRecord, complete, read_manifest
 from audotics.registry.names import LATEST, is_version, version_at
+from audotics.registry.pruning import Pruned, Pruning
+from audotics.registry.seals import Seals
 from audotics.registry.verify import regular_files, verify_folder
 
 _STAGING = ".staging-"
@@ -46,6 +48,7 @@ class Registry:
         self.models_dir = Path(models_dir)
         self._versions = self.models_dir / "versions"
         self._aliases = Aliases(self.models_dir / "aliases")
+        self._seals = Seals(self.models_dir / "seals")
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
@@ -96,6 +99,7 @@ class Registry:
                 (staging / MANIFEST).unlink()  # another process took this moment; the next one is free
                 continue
             flush_folder(self._versions)
+            self._seals.seal(self._versions / version)
             return version
 
     def verify(self, reference: str) -> Manifest:
@@ -160,8 +164,9 @@ class Registry:
             BadInputError: The alias is no valid name, or there is no such version.
             DamagedError: The version is damaged; the alias stays where it was.
         """
-        found = self.verify(version).version
-        self._aliases.set(name, found)
+        found = self._seals.verify(self.folder(version)).version
+        # Between verifying and setting somebody may have pruned it.
+        self._aliases.set(name, found, check=self.resolve)
         return found
 
     def set_at(self, name: str) -> int:
@@ -169,7 +174,10 @@ class Registry:
         return self._aliases.set_at(name)
 
     def rollback(self, name: str, away_from: str | None = None) -> str:
-        """Point an alias back to the version before its last move, if that verifies; return its id.
+        """Point an alias back to the version before its last move, if that is whole; return its id.
+
+        This takes no longer for large versions: a version whose seal holds is not hashed again (`Seals`). The
+        server that loads it does.
 
         Args:
             name: The alias.
@@ -180,7 +188,29 @@ class Registry:
             BadInputError: There is no such alias, or no move to take back.
             DamagedError: The earlier version is damaged; the alias stays where it was.
         """
-        return self._aliases.rollback(name, check=self.verify, away_from=away_from)
+        return self._aliases.rollback(name, check=self._is_whole, away_from=away_from)
+
+    def prune(self, keep: int, *, protected: Collection[str] = (), dry_run: bool = False) -> Pruned:
+        """Remove old versions, and note each in ``pruned.jsonl``.
+
+        What stays: the newest ``keep``, what an alias points to, and what rolling one back twice leads to. A
+        version is renamed away first and then deleted, so that nobody sees a part of it; a server that has it
+        loaded goes on with the files it has open.
+
+        Args:
+            keep: How many of the newest stay in any case.
+            protected: Versions that stay, too.
+            dry_run: Only tell.
+
+        Raises:
+            BadInputError: ``keep`` is not positive.
+        """
+        return Pruning(self.models_dir, self._aliases, self._seals).prune(keep, protected, dry_run=dry_run)
+
+    def _is_whole(self, version: str) -> None:
+        folder = self.folder(version)
+        if not self._seals.holds(folder):
+            self._seals.verify(folder)
 
     def _new_staging(self) -> tuple[Path, int]:
         while True:
