@@ -123,6 +123,11 @@ class Query:
     rules: Mapping[str, Any] = field(default_factory=dict, hash=False)
     seed: int | None = None
 
+    @property
+    def listeners(self) -> tuple[str, ...]:
+        """Everybody whom the query names: the group, or the one listener."""
+        return self.group or (() if self.user_id is None else (self.user_id,))
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -193,6 +198,8 @@ class Exposure:
         propensities: ``[k]``, as in the slate; divide by them, never by a guess.
         model_version: The version that answered.
         variant: The experiment's arm, empty outside experiments.
+        teams: ``k`` names of arms in an interleaved slate: whose track each is, empty where it is of both.
+            Empty for every other slate.
     """
 
     request_id: str
@@ -203,6 +210,7 @@ class Exposure:
     propensities: FloatArray
     model_version: str
     variant: str = ""
+    teams: tuple[str, ...] = ()
 
     @classmethod
     def of(

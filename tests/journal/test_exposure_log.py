@@ -5,12 +5,13 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from audotics.errors import UnavailableError
 from audotics.journal import EventJournal, ExposureLog, open_engine
 from audotics.journal.engine import reading, writing
 from audotics.journal.tables import exposures as table
+from audotics.journal.tables import journal as journal_table
 
 
 @pytest.fixture
@@ -37,6 +38,42 @@ def test_an_exposure_comes_back_to_the_bit(log, make_exposure):
     assert np.array_equal(found.propensities, given.propensities)
     assert log.of_request("unknown") is None
     assert log.dropped == 0
+
+
+def test_an_interleaved_slate_says_whose_track_each_is(log, make_exposure):
+    plain = make_exposure()
+    teams = ("new", "", *("control",) * (len(plain.track_ids) - 2))
+    mixed = make_exposure(teams=teams)
+    log.record(plain)
+    log.record(mixed)
+    log.flush()
+    assert log.of_request(plain.request_id).teams == ()
+    assert log.of_request(mixed.request_id).teams == teams
+    (table,) = log.frames(teams=True)
+    assert table["teams"].to_list() == [None, list(teams)]
+
+
+def test_a_log_of_the_first_schema_is_brought_to_this_one(url, make_exposure):
+    engine = open_engine(url, timeout_s=10)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE audotics_exposures DROP COLUMN teams")
+        connection.execute(update(journal_table).values(schema_version=1, last_seq=1))
+        old = dict.fromkeys(("model_version", "rung"), "") | {"scores": b"", "propensities": b""}
+        connection.execute(
+            insert(table).values(seq=1, request_id="old", at_us=0, track_ids="[]", variant="a", **old)
+        )
+    engine.dispose()
+    for _ in range(2):  # the second time there is nothing left to do
+        engine = open_engine(url, timeout_s=10)
+        log = ExposureLog(engine)
+        given = make_exposure(teams=("a",))
+        log.record(given)
+        log.flush()
+        assert log.of_request("old").variant == "a"
+        assert log.of_request("old").teams == ()
+        assert log.of_request(given.request_id).teams == ("a",)
+        log.close()
+        engine.dispose()
 
 
 def test_an_anonymous_and_an_empty_slate(log, make_exposure):

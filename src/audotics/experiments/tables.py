@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Table, Text
 
-from audotics.journal.engine import prepare_tables, writing
+from audotics.journal.engine import create_missing, prepare_tables
 
 metadata = MetaData()
 
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
-_SCHEMA_LOCK = 0x65787065  # any number that nobody else uses: "expe"
 
 HOLDOUT_ROW = ""
 """Under this name, which no experiment can have, the holdout is kept."""
@@ -47,8 +46,4 @@ def prepare_experiments(engine: Engine) -> None:
         DamagedError: The tables are from a newer Audotics.
     """
     prepare_tables(engine)
-    with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            # Workers that start together would all create what each of them finds missing.
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"))
-        metadata.create_all(connection)
+    create_missing(engine, metadata)

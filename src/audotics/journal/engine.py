@@ -214,7 +214,7 @@ def _open_postgresql(url: URL, timeout_s: float) -> Engine:
 
 
 def prepare_tables(engine: Engine) -> None:
-    """Create what is missing of the tables.
+    """Create what is missing of the tables, and bring those of an earlier Audotics to this one.
 
     Raises:
         UnavailableError: The database does not answer.
@@ -228,6 +228,8 @@ def prepare_tables(engine: Engine) -> None:
                 insert(tables.journal).values(schema_version=tables.SCHEMA_VERSION, last_seq=0)
             )
         found = connection.execute(select(tables.journal.c.schema_version)).scalar_one()
+        if found < tables.SCHEMA_VERSION:
+            tables.upgrade(connection, found)
     if found > tables.SCHEMA_VERSION:
         raise DamagedError(
             f"the journal has schema {found}, this Audotics knows {tables.SCHEMA_VERSION}",

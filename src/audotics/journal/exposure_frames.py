@@ -38,3 +38,9 @@ def exposure_frame(rows: Sequence[Any]) -> pl.DataFrame:
         "rung": [row.rung for row in rows],
     }
     return pl.DataFrame(values, schema=COLUMNS)
+
+
+def with_teams(frame: pl.DataFrame, rows: Sequence[Any]) -> pl.DataFrame:
+    """The same rows with ``teams``, a list of text: null but for interleaved slates."""
+    teams = [None if row.teams is None else json.loads(row.teams) for row in rows]
+    return frame.with_columns(pl.Series("teams", teams, pl.List(pl.String)))

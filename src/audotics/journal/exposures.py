@@ -31,7 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _FLOAT = np.dtype("<f4")
 
-_Row = tuple[str, str | None, int, str, bytes, bytes, str, str, str]
+_Row = tuple[str, str | None, int, str, bytes, bytes, str, str, str, str | None]
 """Columns of the exposures table in its order, without ``seq``."""
 
 
@@ -127,9 +127,12 @@ class ExposureLog:
             propensities=_floats(found.propensities),
             model_version=found.model_version,
             variant=found.variant,
+            teams=tuple(json.loads(found.teams or "[]")),
         )
 
-    def frames(self, since_us: int | None = None, rows: int = 20_000) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, since_us: int | None = None, rows: int = 20_000, *, teams: bool = False
+    ) -> Iterator[pl.DataFrame]:
         """All exposures as tables, in the order in which they were written.
 
         Columns: ``request_id``, ``user_id``, ``timestamp``, ``track_ids``, ``scores`` and ``propensities``
@@ -138,11 +141,12 @@ class ExposureLog:
         Args:
             since_us: Only those shown at this time (UTC microseconds) or later.
             rows: Rows of a table.
+            teams: Whether to add ``teams``, a list of text: null but for interleaved slates.
 
         Raises:
             UnavailableError: The database does not answer.
         """
-        from audotics.journal.exposure_frames import exposure_frame
+        from audotics.journal.exposure_frames import exposure_frame, with_teams
 
         page, seq = select(table).order_by(table.c.seq).limit(rows), 0
         if since_us is not None:
@@ -152,7 +156,8 @@ class ExposureLog:
                 found = connection.execute(page.where(table.c.seq > seq)).all()
             if not found:
                 return
-            yield exposure_frame(found)
+            frame = exposure_frame(found)
+            yield with_teams(frame, found) if teams else frame
             seq = found[-1].seq
 
     def _write(self, group: list[_Row]) -> None:
@@ -203,6 +208,7 @@ def _row(exposure: Exposure, rung: str) -> _Row:
         exposure.model_version,
         exposure.variant,
         rung,
+        json.dumps(exposure.teams) if exposure.teams else None,
     )
 
 

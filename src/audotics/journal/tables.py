@@ -17,11 +17,12 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -73,9 +74,13 @@ exposures = Table(
     Column("model_version", Text, nullable=False),
     Column("variant", Text, nullable=False),
     Column("rung", Text, nullable=False),
+    Column("teams", Text),
     Index("audotics_exposures_of_listener", "user_id"),
 )
-"""``track_ids`` as JSON, ``scores`` and ``propensities`` as little-endian 32-bit floats, exact to the bit."""
+"""``track_ids`` as JSON, ``scores`` and ``propensities`` as little-endian 32-bit floats, exact to the bit.
+
+``teams`` as JSON, null but for interleaved slates; it came with schema 2.
+"""
 
 tracks = Table(
     "audotics_tracks",
@@ -111,6 +116,18 @@ def take_seqs(connection: Connection, n: int) -> int:
     """
     last: int = connection.execute(_COUNT_UP, {"n": n}).scalar_one()
     return last - n + 1
+
+
+def upgrade(connection: Connection, found: int) -> None:
+    """Bring tables of an earlier schema to this one, inside a writing transaction.
+
+    Args:
+        connection: The transaction.
+        found: Their schema.
+    """
+    if found < 2:
+        connection.execute(text("ALTER TABLE audotics_exposures ADD COLUMN teams TEXT"))
+    connection.execute(update(journal).values(schema_version=SCHEMA_VERSION))
 
 
 def insert_once(engine: Engine, table: Table, unique: str) -> str:
