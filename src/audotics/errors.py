@@ -45,6 +45,11 @@ class AudoticsError(Exception):
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}. {self.remedy}" if self.remedy else text
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Arguments go by name, which what exceptions have of their own does not know: a worker's error
+        # would not reach the process that asked.
+        return _made_again, (type(self), self.args, self.__dict__)
+
 
 class BadInputError(AudoticsError):
     """What the caller gave (a file, an option, an argument) cannot be used."""
@@ -125,3 +130,11 @@ class OverloadedError(UnavailableError):
 
 class StorageFullError(UnavailableError):
     """There is no room to store anything; what was stored before is intact."""
+
+
+def _made_again(
+    kind: type[AudoticsError], args: tuple[object, ...], state: dict[str, object]
+) -> AudoticsError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error

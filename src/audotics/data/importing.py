@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -13,20 +14,22 @@ from audotics.data.catalogue import Catalogue
 from audotics.data.cleaning import clean
 from audotics.data.dataset import Dataset
 from audotics.data.formats import detect, get_format
-from audotics.data.formats.protocol import Chunk, Format, FormatOptions, RawTable, TableName
+from audotics.data.formats.protocol import Format, FormatOptions, RawTable, TableName
 from audotics.data.formats.tabular import read_table
 from audotics.data.manifest import Counts
+from audotics.data.sharding import Shard, ShardRead, read_shard, rejects_of, sort_cut
 from audotics.data.spool import EventSpool
+from audotics.data.tallies import Tallies
 from audotics.data.writer import DatasetWriter
 from audotics.errors import BadInputError
-from audotics.telemetry import Progress
+from audotics.telemetry import Progress, Stage
+from audotics.workers import Workers
 
 MAX_REJECTS = 0.01
 """Share of unusable rows per source table above which an import stops."""
 
 _BYTES_PER_BUCKET = 4 << 20  # about 250,000 events: sorting larger cuts misses the processor cache
 _MAX_BUCKETS = 256
-_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def import_dataset(
     column_map: Mapping[str, str] | None = None,
     max_rejects: float = MAX_REJECTS,
     progress: Progress | None = None,
+    workers: Workers | None = None,
 ) -> ImportReport:
     """Read a source, refuse what is wrong row by row, and write a Dataset.
 
@@ -91,6 +95,9 @@ def import_dataset(
             neither those of the schema nor well known.
         max_rejects: Share of rejects, per source table, above which nothing is written.
         progress: Shows the stages.
+        workers: Read files of events and sort them, several at once, where the format's files can be read
+            one by one; the Dataset is the same, bit for bit. They must see ``source`` and ``out`` under the
+            same paths. None reads and sorts in this process.
 
     Raises:
         BadInputError: A source is missing, unreadable or holds too many unusable rows, or ``out``
@@ -104,34 +111,12 @@ def import_dataset(
     reader = detect(source) if format == "auto" else get_format(format)
     named = [source.name, *(f"{table} {path.name}" for table, path in own.items())]
     with DatasetWriter(out, source=f"{reader.name}: {', '.join(named)}") as writer:
-        job = _Import(writer, reader, source, own, dict(column_map or {}), progress or Progress())
+        job = _Import(writer, reader, source, own, dict(column_map or {}), progress or Progress(), workers)
         return job.run(max_rejects)
 
 
 def _given_files(**paths: Path | str | None) -> dict[TableName, Path]:
     return {table: Path(path) for table in get_args(TableName) if (path := paths[table]) is not None}
-
-
-@dataclass
-class _Tally:
-    """Running counts of one source table."""
-
-    files: list[str] = field(default_factory=list)
-    read: int = 0
-    merged: int = 0
-    rejected: int = 0
-    left_out: int = 0
-    examples: list[pl.DataFrame] = field(default_factory=list)
-
-    def counts(self) -> Counts:
-        accepted = self.read - self.merged - self.rejected
-        return Counts(
-            read=self.read,
-            accepted=accepted,
-            merged=self.merged,
-            rejected=self.rejected,
-            left_out=self.left_out,
-        )
 
 
 class _Import:
@@ -145,6 +130,7 @@ class _Import:
         own: Mapping[TableName, Path],
         column_map: Mapping[str, str],
         progress: Progress,
+        workers: Workers | None,
     ) -> None:
         self._writer = writer
         self._reader = reader
@@ -152,41 +138,40 @@ class _Import:
         self._own = own
         self._column_map = column_map
         self._progress = progress
-        folder = writer.scratch / "events"
-        folder.mkdir()
-        self._spool = EventSpool(folder, _bucket_count([source, *own.values()]))
+        self._workers = workers
+        self._folder = writer.scratch / "events"
+        self._folder.mkdir()
+        self._n_buckets = _bucket_count([source, *own.values()])
+        self._spool = EventSpool(self._folder, self._n_buckets)
+        self._waiting: list[RawTable] = []
         self._catalogues: dict[TableName, Catalogue] = {
             table: Catalogue(table) for table in get_args(TableName) if table != "events"
         }
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies = Tallies()
         self._notes: list[str] = []
 
     def run(self, max_rejects: float) -> ImportReport:
         with self._progress.stage("read") as stage:
             for raw in self._raw_tables():
                 self._notes.extend(raw.notes)
-                for chunk in raw.chunks:
-                    self._take(raw, chunk)
-                    stage.advance(chunk.rows.height)
+                self._read(raw, stage)
+            self._read_waiting(stage)
         for rejects in self._spool.settle_undated():
             self._reject("events", rejects)
         finished = {table: one.finish() for table, one in self._catalogues.items() if not one.is_empty}
         for table, result in finished.items():
             if table in self._tallies:  # not where its lines are counted as those of another table
-                self._tally(table).merged += result.n_merged
+                self._tallies.of(table).merged += result.n_merged
                 self._reject(table, result.rejected)
-        self._check(max_rejects)
+        self._tallies.check(max_rejects, self._source)
         with self._progress.stage("sort and write") as stage:
-            for bucket in self._spool.buckets():
-                self._tally("events").merged += bucket.n_merged
-                self._writer.add_events(bucket.events)
-                stage.advance(bucket.events.height)
+            self._sort(stage)
             for table, result in finished.items():
                 self._writer.set_table(table, result.rows)
-            counts = {name: tally.counts() for name, tally in self._tallies.items()}
+            counts = self._tallies.counts()
             self._prove(counts)
             dataset = self._writer.commit(counts)
-        examples = [frame for tally in self._tallies.values() for frame in tally.examples]
+        examples = self._tallies.examples()
         rejects = pl.concat(examples) if examples else dataset.rejects().head(0)
         return ImportReport(dataset, self._reader.name, counts, tuple(dict.fromkeys(self._notes)), rejects)
 
@@ -201,6 +186,7 @@ class _Import:
         replaced = frozenset(self._own)
         if "events" in self._own:
             yield from self._own_tables("events")
+            self._read_waiting()
         pairs = self._spool.pairs() if "events" in self._own else None
         options = FormatOptions(replaced, pairs, self._column_map)
         yield from self._reader.tables(self._source, options)
@@ -211,61 +197,72 @@ class _Import:
     def _own_tables(self, table: TableName) -> Iterable[RawTable]:
         yield read_table(table, self._own[table], self._column_map)
 
-    def _take(self, raw: RawTable, chunk: Chunk) -> None:
-        cleaned = clean(chunk.rows, raw.file.name)
-        if raw.counted:
-            name = f"{raw.table}.{raw.part}" if raw.part else raw.table
-            tally = self._tally(name, raw.file)
-            tally.read += chunk.rows.height + chunk.rejected.height
-            tally.left_out += sum(chunk.left_out.values())
-            self._reject(name, chunk.rejected)
-            self._reject(name, cleaned.rejected)
-        if raw.table == "events":
-            self._spool.add(cleaned.rows, raw.file.name)
+    def _read(self, raw: RawTable, stage: Stage) -> None:
+        """Let workers read a file of events later, together with others; anything else now and here."""
+        if self._workers is None:
+            self._read_here(raw, self._spool, stage)
+        elif raw.table == "events" and raw.counted and raw.again is not None:
+            self._waiting.append(raw)
         else:
-            self._catalogues[raw.table].add(cleaned.rows, raw.file.name, raw.part)
+            self._read_waiting(stage)
+            apart = EventSpool(Path(tempfile.mkdtemp(prefix="here-", dir=self._folder)), self._n_buckets)
+            self._read_here(raw, apart, stage)
+            self._spool.adopt(apart.finish())
 
-    def _tally(self, name: str, file: Path | None = None) -> _Tally:
-        tally = self._tallies.setdefault(name, _Tally())
-        if file is not None and str(file) not in tally.files:
-            tally.files.append(str(file))
-        return tally
+    def _read_here(self, raw: RawTable, spool: EventSpool, stage: Stage) -> None:
+        for chunk in raw.chunks:
+            cleaned = clean(chunk.rows, raw.file.name)
+            if raw.counted:
+                name = f"{raw.table}.{raw.part}" if raw.part else raw.table
+                tally = self._tallies.of(name, raw.file)
+                tally.read += chunk.rows.height + chunk.rejected.height
+                tally.left_out += sum(chunk.left_out.values())
+                self._reject(name, chunk.rejected)
+                self._reject(name, cleaned.rejected)
+            if raw.table == "events":
+                spool.add(cleaned.rows, raw.file.name)
+            else:
+                self._catalogues[raw.table].add(cleaned.rows, raw.file.name, raw.part)
+            stage.advance(chunk.rows.height)
+
+    def _read_waiting(self, stage: Stage | None = None) -> None:
+        """Have the files read that wait, and count what was in them in their order."""
+        waiting, self._waiting = self._waiting, []
+        if self._workers is None or not waiting:
+            return
+        shards = (Shard(raw.again, self._folder, self._n_buckets) for raw in waiting if raw.again is not None)
+        for raw, read in zip(waiting, self._workers.map(read_shard, shards), strict=True):
+            self._count_read(raw, read)
+            if stage is not None:
+                stage.advance(read.n_read)
+
+    def _count_read(self, raw: RawTable, read: ShardRead) -> None:
+        tally = self._tallies.of("events", raw.file)
+        tally.read += read.n_read
+        tally.left_out += read.n_left_out
+        for rejects in rejects_of(read):
+            self._reject("events", rejects)
+        self._spool.adopt(read.spooled)
+
+    def _sort(self, stage: Stage) -> None:
+        """Write the events, listener by listener."""
+        tally = self._tallies.of("events")
+        if self._workers is None:
+            for bucket in self._spool.buckets():
+                tally.merged += bucket.n_merged
+                self._writer.add_events(bucket.events)
+                stage.advance(bucket.events.height)
+            return
+        tasks = ((cut, self._folder) for cut in self._spool.cuts())
+        for done in self._workers.map(sort_cut, tasks):
+            tally.merged += done.n_merged
+            self._writer.take_part(done.part)
+            stage.advance(done.part.n_rows)
 
     def _reject(self, name: str, rejects: pl.DataFrame) -> None:
-        if rejects.is_empty():
-            return
-        tally = self._tally(name)
-        tally.rejected += rejects.height
-        if sum(frame.height for frame in tally.examples) < _EXAMPLES:
-            tally.examples.append(rejects.head(_EXAMPLES))
-        self._writer.add_rejects(rejects)
-
-    def _check(self, max_rejects: float) -> None:
-        for name, tally in self._tallies.items():
-            if tally.rejected > max_rejects * tally.read:
-                raise BadInputError(
-                    f"{tally.rejected:,} of {tally.read:,} rows for {name} are unusable, more than "
-                    f"{100 * max_rejects:.3g} %; first: {_shown(tally.examples)}",
-                    where=", ".join(tally.files[:3]),
-                    remedy="Correct the file, check --map and --format, or allow more with --max-rejects",
-                )
-        events = self._tallies.get("events", _Tally())
-        if events.read == events.rejected:
-            raise BadInputError(
-                "there are no events in it",
-                where=", ".join(events.files[:3]) or str(self._source),
-                remedy="At least one row with a listener and a track is needed; --events names a file",
-            )
-
-
-def _shown(examples: list[pl.DataFrame]) -> str:
-    rows = pl.concat(examples).head(_EXAMPLES).iter_rows(named=True)
-    return "; ".join(
-        f"line {row['line']}"
-        + (f", {row['column']}" if row["column"] else "")
-        + f" {row['value'][:60]!r}: {row['reason']}"
-        for row in rows
-    )
+        if not rejects.is_empty():
+            self._tallies.of(name).reject(rejects)
+            self._writer.add_rejects(rejects)
 
 
 def _bucket_count(paths: Iterable[Path]) -> int:

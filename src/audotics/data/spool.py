@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -25,11 +25,60 @@ class Bucket:
     n_merged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """What one spool has put on the disk, for another one to take over.
+
+    Args:
+        folder: Its folder.
+        n_rows: Rows that were not set apart for lack of a time.
+        timed: Whether any row has a time.
+        context: Types of the context columns.
+    """
+
+    folder: Path
+    n_rows: int
+    timed: bool
+    context: Mapping[str, pl.DataType]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """All events of some listeners, unsorted: files in order, then rows in memory."""
+
+    files: Sequence[Path]
+    context: Mapping[str, pl.DataType]
+    held: list[pl.DataFrame] = field(default_factory=list)
+
+    def sorted(self) -> Bucket:
+        """The events in order; what the cut held is forgotten."""
+        frames = [*(pl.read_parquet(file) for file in self.files), *self.held]
+        self.held.clear()
+        if not frames:
+            return Bucket(pl.DataFrame(schema={"user_id": pl.String, "track_id": pl.String}), 0)
+        events = pl.concat(frames, how="diagonal_relaxed")
+        frames.clear()
+        # In one order in every cut, whichever files its rows are from.
+        events = events.select(
+            *(name for name in events.columns if name not in self.context),
+            *(
+                (pl.col(name) if name in events.columns else pl.lit(None)).cast(dtype).alias(name)
+                for name, dtype in self.context.items()
+            ),
+        )
+        n_read = events.height
+        events = _merge_repeated(_sorted(events))
+        return Bucket(events, n_read - events.height)
+
+
 class EventSpool:
     """Takes cleaned events in any order and gives them back listener by listener.
 
     Rows without a timestamp wait apart: only when all rows are there is it known whether the data has
     no times (they are fine) or has times (they are rejects).
+
+    What comes back depends on the rows and their order alone, not on whether they were taken by one spool
+    or by several that it adopted.
 
     Args:
         folder: Empty, for temporary files.
@@ -39,19 +88,18 @@ class EventSpool:
     def __init__(self, folder: Path, n_buckets: int) -> None:
         self._folder = folder
         self._n_buckets = n_buckets
+        self._adopted: list[Path] = []
         self._held: list[pl.DataFrame] = []
         self._n_held = 0
+        self._n_taken = 0
         self._n_files = 0
-        self._spilled = False
+        self._is_cut = False
         self._context: dict[str, pl.DataType] = {}
         self.timed = False
 
     def add(self, rows: pl.DataFrame, file: str) -> None:
         """Take rows as `clean` made them (with `LINE`), read from ``file``."""
-        for name, dtype in rows.schema.items():
-            if name.startswith(CONTEXT_PREFIX):
-                same = self._context.setdefault(name, dtype) == dtype
-                self._context[name] = dtype if same else pl.String()
+        self._note_context({name: of for name, of in rows.schema.items() if name.startswith(CONTEXT_PREFIX)})
         has_time = pl.col("timestamp").is_not_null() if "timestamp" in rows.columns else pl.lit(value=False)
         dated, undated = rows.filter(has_time), rows.filter(~has_time)
         self.timed |= not dated.is_empty()
@@ -61,15 +109,31 @@ class EventSpool:
 
     def pairs(self) -> pl.LazyFrame:
         """Distinct ``user_id``, ``track_id`` of everything taken so far."""
+        self._is_cut |= self._n_taken > 0
         self._spill()
-        files = sorted(self._folder.glob("*/*.parquet"))
+        files = [file for folder in self._folders for file in sorted(folder.glob("*/*.parquet"))]
         if not files:
             return pl.LazyFrame(schema={"user_id": pl.String, "track_id": pl.String})
         return pl.concat([pl.scan_parquet(file).select("user_id", "track_id") for file in files]).unique()
 
+    def finish(self) -> Spooled:
+        """Put everything on the disk, for another spool to `adopt`."""
+        self._spill()
+        return Spooled(self._folder, self._n_taken, self.timed, self._context)
+
+    def adopt(self, spooled: Spooled) -> None:
+        """Take over what another spool of as many buckets took, after everything taken so far.
+
+        Rows of its own that this spool still holds would come last: give it none between those it adopts.
+        """
+        self._note_context(spooled.context)
+        self.timed |= spooled.timed
+        self._adopted.append(spooled.folder)
+        self._take(spooled.n_rows)
+
     def settle_undated(self) -> Iterator[pl.DataFrame]:
         """Decide about rows without a timestamp; yields rejects where the data has times."""
-        for file in sorted(self._folder.glob("undated/*.parquet")):
+        for file in [file for folder in self._folders for file in sorted(folder.glob("undated/*.parquet"))]:
             rows = pl.read_parquet(file)
             file.unlink()
             if self.timed:
@@ -81,43 +145,52 @@ class EventSpool:
 
     def buckets(self) -> Iterator[Bucket]:
         """Everything taken, cut by listener; every listener is in exactly one bucket."""
-        if not self._spilled:
-            yield self._finish(self._held)
+        for cut in self.cuts():
+            yield cut.sorted()
+            for file in cut.files:
+                file.unlink()
+
+    def cuts(self) -> Iterator[Cut]:
+        """The same before it is sorted, which other processes can do; files stay until they are removed."""
+        if not self._is_cut:
+            # Few rows: the cuts of adopted spools are laid together again.
+            files = [file for number in range(self._n_buckets) for file in self._files(number)]
+            yield Cut(files, self._context, self._held)
             return
         self._spill()
         for number in range(self._n_buckets):
-            files = sorted((self._folder / str(number)).glob("*.parquet"))
-            if files:
-                frames = [pl.read_parquet(file) for file in files]
-                for file in files:
-                    file.unlink()
-                yield self._finish(frames)
+            if files := self._files(number):
+                yield Cut(files, self._context)
 
-    def _finish(self, frames: list[pl.DataFrame]) -> Bucket:
-        if not frames:
-            return Bucket(pl.DataFrame(schema={"user_id": pl.String, "track_id": pl.String}), 0)
-        events = pl.concat(frames, how="diagonal_relaxed")
-        frames.clear()
-        events = events.with_columns(
-            (pl.col(name) if name in events.columns else pl.lit(None)).cast(dtype).alias(name)
-            for name, dtype in self._context.items()
-        )
-        n_read = events.height
-        events = _merge_repeated(_sorted(events))
-        return Bucket(events, n_read - events.height)
+    @property
+    def _folders(self) -> list[Path]:
+        return [*self._adopted, self._folder]
+
+    def _files(self, number: int) -> list[Path]:
+        """Files of one bucket in the order in which their rows were taken."""
+        return [file for folder in self._folders for file in sorted((folder / str(number)).glob("*.parquet"))]
+
+    def _note_context(self, types: Mapping[str, pl.DataType]) -> None:
+        for name, dtype in types.items():
+            same = self._context.setdefault(name, dtype) == dtype
+            self._context[name] = dtype if same else pl.String()
+
+    def _take(self, n_rows: int) -> None:
+        self._n_taken += n_rows
+        self._is_cut |= self._n_taken >= _HELD_ROWS
 
     def _hold(self, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
         self._held.append(rows)
         self._n_held += rows.height
+        self._take(rows.height)
         if self._n_held >= _HELD_ROWS:
             self._spill()
 
     def _spill(self) -> None:
         if not self._held:
             return
-        self._spilled = True
         rows = pl.concat(self._held, how="diagonal_relaxed")
         self._held, self._n_held = [], 0
         cut = (pl.col("user_id").hash() % self._n_buckets).cast(pl.Int32).alias(_BUCKET)

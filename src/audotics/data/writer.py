@@ -15,6 +15,7 @@ from typing import Self
 import polars as pl
 
 from audotics.data.dataset import EVENTS_FOLDER, Dataset
+from audotics.data.event_parts import EventPart, write_part
 from audotics.data.formats.protocol import TableName
 from audotics.data.manifest import MANIFEST_NAME, Counts, Manifest, fingerprint_of
 from audotics.data.schema import REJECTS, SCHEMA_VERSION
@@ -26,7 +27,6 @@ from audotics.version import __version__
 
 _SCRATCH = "scratch"
 _REJECTS_HELD = 200_000
-_ZSTD_LEVEL = 1  # a third less time than the default level for 1 % more bytes
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 
@@ -80,15 +80,21 @@ class DatasetWriter:
         Raises:
             BadInputError: The rows break the schema, or only some of all rows have times.
         """
-        frame = check_table("events", complete("events", events))
-        if self._context not in (None, tuple(frame.columns)):
+        self.take_part(write_part(events, self._part_path))
+
+    def take_part(self, part: EventPart) -> None:
+        """Take over one part that was written elsewhere on the same disk, as `add_events` would write it.
+
+        Raises:
+            BadInputError: Its columns are not those of the other parts.
+        """
+        if self._context not in (None, part.columns):
             raise BadInputError("parts of the events have different context columns")
-        self._context = tuple(frame.columns)
-        self._note_times(frame["timestamp"])
-        part = self._staging / EVENTS_FOLDER / f"part-{self._n_parts:05d}.parquet"
-        frame.write_parquet(part, compression_level=_ZSTD_LEVEL)
+        self._context = part.columns
+        self._note_times(part)
+        part.path.rename(self._part_path)
         self._n_parts += 1
-        self.rows["events"] = self.rows.get("events", 0) + frame.height
+        self.rows["events"] = self.rows.get("events", 0) + part.n_rows
 
     def set_table(self, table: TableName, frame: pl.DataFrame) -> None:
         """Write the tracks, users or playlists.
@@ -151,11 +157,15 @@ class DatasetWriter:
     ) -> None:
         self.discard()
 
-    def _note_times(self, times: pl.Series) -> None:
-        self._untimed += times.null_count()
-        first, last = times.min(), times.max()
-        if isinstance(first, datetime) and isinstance(last, datetime):
-            known = self._range or (first, last)
+    @property
+    def _part_path(self) -> Path:
+        return self._staging / EVENTS_FOLDER / f"part-{self._n_parts:05d}.parquet"
+
+    def _note_times(self, part: EventPart) -> None:
+        self._untimed += part.n_untimed
+        if part.time_range is not None:
+            first, last = part.time_range
+            known = self._range or part.time_range
             self._range = (min(first, known[0]), max(last, known[1]))
 
     def _manifest(self, counts: Mapping[str, Counts] | None) -> Manifest:

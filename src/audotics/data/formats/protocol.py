@@ -13,7 +13,7 @@ and counted beside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -72,6 +72,8 @@ class RawTable:
             were already accounted for in another table (``counted=False``) is not counted again.
         counted: Whether lines of this part enter the accounting.
         notes: One-line remarks for the report (which file was found, what was assumed).
+        again: Gives the same table with chunks of its own, also in another process that sees the file
+            (so it can be pickled). None where the rows depend on what the format has read before.
     """
 
     table: TableName
@@ -80,6 +82,7 @@ class RawTable:
     part: str = ""
     counted: bool = True
     notes: tuple[str, ...] = ()
+    again: Callable[[], RawTable] | None = None
 
 
 @dataclass(frozen=True, slots=True)

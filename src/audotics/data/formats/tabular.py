@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -77,7 +78,8 @@ def read_table(
     else:
         naming = name_columns(table, _parquet_columns(path), column_map, path)
         chunks = _read_parquet(path, naming)
-    return RawTable(table, path, chunks, notes=_notes(path, naming))
+    again = partial(read_table, table, path, dict(column_map), kind)
+    return RawTable(table, path, chunks, notes=_notes(path, naming), again=again)
 
 
 def _notes(path: Path, naming: Naming) -> tuple[str, ...]:
