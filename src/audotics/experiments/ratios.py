@@ -100,9 +100,14 @@ def difference(control: Array, treatment: Array, alpha: float = 0.05) -> Differe
     n = first.n + second.n
     if not error > 0:
         return Difference(gap, math.nan, -math.inf, math.inf, 1.0, n)
-    test = stats.ttest_ind(treatment, control, equal_var=False)
-    ends = test.confidence_interval(1.0 - alpha)
-    return Difference(gap, error, float(ends.low), float(ends.high), float(test.pvalue), n)
+    # From moments: scipy's test on the values themselves warns where one arm hardly varies.
+    deviations = [one.error * math.sqrt(one.n) for one in (first, second)]
+    test = stats.ttest_ind_from_stats(
+        second.value, deviations[1], second.n, first.value, deviations[0], first.n, equal_var=False
+    )
+    freedom = error**4 / (first.error**4 / (first.n - 1) + second.error**4 / (second.n - 1))
+    half = float(stats.t.isf(alpha / 2.0, freedom)) * error
+    return Difference(gap, error, gap - half, gap + half, float(test.pvalue), n)
 
 
 def relative_change(control: Estimate, treatment: Estimate) -> Estimate:
