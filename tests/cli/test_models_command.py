@@ -41,6 +41,11 @@ def models(registry: Registry):
     return run
 
 
+def words(text: str) -> str:
+    """The text with single spaces: tables are wrapped and padded."""
+    return " ".join(text.split())
+
+
 def test_an_empty_folder_has_no_version(models, registry):
     result = models("list")
     assert result.exit_code == 0
@@ -63,9 +68,81 @@ def test_list_marks_what_is_damaged_and_lists_the_rest(models, registry, version
     assert rows[0]["dataset"] == "is not a manifest"
 
 
-def test_show_prints_the_manifest(models, versions):
-    shown = json.loads(models("show", "latest").stdout)
+def test_show_prints_the_manifest_as_json(models, versions):
+    shown = json.loads(models("show", "latest", "--json").stdout)
     assert (shown["version"], shown["name"]) == (versions[1], "second")
+
+
+def test_show_tells_people_what_a_version_is(models, registry, versions):
+    registry.set_alias("champion", versions[1])
+    shown = words(models("show", "latest").stdout)
+    assert f"Version {versions[1]}" in shown
+    assert "name second" in shown and "aliases champion" in shown and "events without times" in shown
+    assert "files 1, 1.0 MiB" in shown
+    assert "Quality" not in shown, "nothing was measured of it"
+
+
+def test_show_tells_quality_settings_and_machine(audotics, workplace):
+    shown = words(audotics("models", "show", "champion", "--models", workplace.models).out)
+    assert "name planted" in shown and "rp3beta" in shown
+    assert "NDCG@20 0." in shown and "Held out: " in shown
+    assert "python 3." in shown and "cores " in shown
+
+
+def test_comparing_a_version_with_itself_finds_no_difference(audotics, workplace):
+    models = workplace.models
+    told = audotics("models", "compare", "champion", "latest", "--models", models, "--quiet")
+    assert told.code == 0
+    shown = words(told.out)
+    assert "Jaccard@20 1.0000" in shown and "rank-biased overlap 1.0000" in shown
+    assert "No setting differs" in shown and "give a DATASET" in shown
+
+
+def test_compare_measures_on_a_test(audotics, workplace):
+    where = (workplace.dataset, "--test", workplace.test, "--models", workplace.models)
+    told = audotics("models", "compare", "champion", "latest", *where, "--json", "--quiet")
+    found = json.loads(told.out)
+    assert found["measured"]["report"]["test"]["n_listeners"] == 90
+    assert found["measured"]["differences"]["ndcg@20"]["difference"] == 0.0
+    shown = words(audotics("models", "compare", "champion", "latest", *where).out)
+    assert "90 listeners" in shown and "NDCG@20 by segment" in shown
+
+
+def test_compare_refuses_a_test_without_histories(audotics, workplace):
+    told = audotics(
+        "models", "compare", "champion", "latest", "--test", workplace.test, "--models", workplace.models
+    )
+    assert told.code == 2
+    assert "Give the DATASET" in told.err
+
+
+def test_compare_of_data_without_times_asks_for_a_test(audotics, workplace):
+    where = ("champion", "latest", workplace.dataset, "--models", workplace.models)
+    told = audotics("models", "compare", *where)
+    assert told.code == 2
+    assert "Give a test file" in told.err
+
+
+def test_prune_tells_what_goes_and_what_stays(models, registry, versions):
+    told = models("prune", "--keep", "1", "--dry-run").stdout
+    assert f"{versions[0]}  would remove  1.0 MiB" in told
+    assert len(registry.versions()) == 2
+    done = json.loads(models("prune", "--keep", "1", "--json").stdout)
+    assert list(done["removed"]) == [versions[0]]
+    assert done["kept"] == {versions[1]: "among the newest 1"}
+    assert registry.versions() == (versions[1],)
+
+
+def test_prune_protects_what_it_is_told_to(models, registry, versions):
+    registry.set_alias("shadow", versions[0])
+    told = models("prune", "--keep", "1", "--protect", "shadow").stdout
+    assert "kept" in told and "remove" not in told
+    assert registry.versions() == tuple(versions)
+
+
+def test_prune_needs_a_number(models, versions):
+    assert models("prune").exit_code == 2
+    assert models("prune", "--keep", "0").exit_code == 2
 
 
 def test_verify_counts_the_files(models, versions):

@@ -20,7 +20,7 @@ from audotics.lifecycle.findings import Finding
 from audotics.lifecycle.head_quality import head_quality
 from audotics.lifecycle.held_out import MOST_LISTENERS, Answering, HeldOut, held_out_of
 from audotics.lifecycle.latency import Latency, measure_latency
-from audotics.lifecycle.parts import faults_of, size_bytes
+from audotics.lifecycle.parts import faults_of
 from audotics.lifecycle.skew import Skew, measure_skew
 from audotics.recommender import bundle
 from audotics.recommender.recommender import Recommender
@@ -141,9 +141,9 @@ def gather(
     )
     with progress.stage("check the files"):
         faults = faults_of(registry, challenger, served, reigning)
-    sizes = {"challenger": size_bytes(registry, challenger)}
+    sizes = {"challenger": registry.show(challenger).size_bytes}
     if champion is not None:
-        sizes["champion"] = size_bytes(registry, champion)
+        sizes["champion"] = registry.show(champion).size_bytes
     return _with_files(evidence, sizes, faults)
 
 

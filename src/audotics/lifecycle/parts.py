@@ -14,11 +14,6 @@ _LENGTH = 10
 _SAMPLE = 50
 
 
-def size_bytes(registry: Registry, reference: str) -> int:
-    """Bytes of all files of a version, as its manifest says."""
-    return sum(file.size for file in registry.show(reference).files.values())
-
-
 def faults_of(
     registry: Registry, challenger: str, served: Recommender, champion: Recommender | None
 ) -> tuple[str, ...]:

@@ -91,6 +91,16 @@ class Manifest(VersionRecord):
     created_at: AwareDatetime
     files: dict[str, FileRecord]
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all files together."""
+        return sum(file.size for file in self.files.values())
+
+    @property
+    def training_s(self) -> float:
+        """Seconds of all stages of training; stages inside others count once."""
+        return sum(stage.seconds for stage in self.timings if " / " not in stage.name)
+
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
         return self.model_dump_json(indent=2) + "\n"
