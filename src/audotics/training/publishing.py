@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from pydantic import JsonValue
 
 from audotics.data.dataset import Dataset
+from audotics.data.listening_profile import profile_dataset
 from audotics.evaluation.report import EvaluationReport
 from audotics.features.persistence import save_processor
 from audotics.features.processor import DataProcessor
 from audotics.recommender import bundle
 from audotics.recommender.recommender import Recommender
+from audotics.registry.lineage import code_version, environment
 from audotics.registry.manifest import DatasetRecord, VersionRecord
 from audotics.registry.names import CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress
 from audotics.training.judging import HYBRID
 from audotics.training.pipeline import Trained
-from audotics.version import __version__
 
 REPORT = Path("evaluation") / "report.json"
 """Where a version keeps the report of its judging listeners."""
-
-_LIBRARIES = ("numpy", "scipy", "polars", "scikit-learn", "tensorflow", "keras")
 
 
 def publish(
@@ -61,6 +57,7 @@ def publish(
         save_processor(users, folder / "features" / "users.skops")
         (folder / REPORT.parent).mkdir()
         (folder / REPORT).write_text(trained.report.model_dump_json(), encoding="utf-8")
+        profile_dataset(dataset).write(folder)
         published = registry.publish(folder, _record(trained, dataset, name, progress, origin))
     registry.set_alias(alias, published)
     return published
@@ -92,7 +89,7 @@ def _record(
     starts_at, ends_at = manifest.time_range or (None, None)
     return VersionRecord(
         name=name,
-        code_version=__version__,
+        code_version=code_version(),
         config={
             "train": trained.config.model_dump(mode="json"),
             "retrievers": {
@@ -113,16 +110,6 @@ def _record(
         },
         seeds={"train": trained.config.seed},
         timings=tuple(progress.records),
-        environment={"python": platform.python_version(), **_library_versions()},
+        environment=environment(),
         vocabulary_hash=bundle.vocabulary_hash(trained.recommender.users, trained.recommender.tracks),
     )
-
-
-def _library_versions() -> dict[str, str]:
-    found: dict[str, Any] = {}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
