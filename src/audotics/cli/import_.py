@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.options import JsonOption, MapOption, QuietOption, parse_map
+from audotics.cli.options import (
+    EngineOption,
+    JsonOption,
+    MapOption,
+    QuietOption,
+    RayWorkersOption,
+    parse_map,
+    ray_workers,
+)
 
 if TYPE_CHECKING:
     from audotics.data import ImportReport
@@ -53,6 +61,8 @@ def import_files(
     playlists: _Playlists = None,
     column_map: MapOption = None,
     max_rejects: _MaxRejects = 0.01,
+    engine: EngineOption = "local",
+    workers: RayWorkersOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -75,6 +85,7 @@ def import_files(
         column_map=parse_map(column_map or []),
         max_rejects=max_rejects,
         progress=progress_on_stderr(quiet=quiet),
+        workers=ray_workers(engine, workers),
     )
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
+    from audotics.distributed.workers import RayWorkers
     from audotics.domain import Mode
 
 
@@ -43,6 +44,44 @@ MapOption: TypeAlias = Annotated[
 QuietOption: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+EngineOption: TypeAlias = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="Where the work is done: this process, or a Ray cluster (docs/ray.md)."),
+]
+
+RayWorkersOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=10_000,
+        help="With --engine ray: processes at work at once; else one for each core of this machine.",
+        show_default=False,
+    ),
+]
+
+
+def ray_workers(engine: str, n_workers: int | None) -> RayWorkers | None:
+    """The workers of ``--engine ray``; None where this process does the work.
+
+    Raises:
+        BadInputError: ``--workers`` is given without them.
+        MissingExtraError: Ray is not installed.
+        UnavailableError: The cluster that ``RAY_ADDRESS`` names is not there.
+    """
+    import os
+
+    from audotics.errors import BadInputError
+
+    if engine == "local":
+        if n_workers is not None:
+            raise BadInputError("one process has no workers", where="--workers", remedy="Add --engine ray")
+        return None
+    from audotics.distributed.workers import RayWorkers
+
+    return RayWorkers(n_workers or os.cpu_count() or 1)
 
 
 def wanted_mode(mode: str | None, include_heard: bool) -> Mode:

@@ -1,1 +1,4 @@
-"""Past one machine: the same code on Ray."""
+"""Past one machine: the same code on Ray.
+
+Ray is imported inside functions only, so that nothing else needs it.
+"""
