@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     warm_listeners: int = Field(
         default=0, ge=0, description="Most active listeners answered ahead after a model change."
     )
+    guardrails: Literal["rollback", "local", "off"] = Field(
+        default="rollback",
+        description="What happens to a new version that is worse: rolled back for every server, or in this "
+        "process only; or nothing is watched.",
+    )
+    probation_s: float = Field(
+        default=600.0, gt=0, description="How long a new version is watched and the one before kept."
+    )
     rules: Path | None = Field(
         default=None, description="TOML with the rules of every slate (docs/slate.md)."
     )

@@ -68,8 +68,10 @@ class Recommender:
         self.rules = rules or SlateConfig()
         self._base: Recommender | None = None
         listeners = np.bincount(histories.track_index, minlength=len(tracks)).astype(np.int32)
+        # Not of `self`: a version that is let go of must not wait for the collector of cycles.
+        retrievers = self.retrievers
         self.catalogue = SlateCatalogue(
-            track_table, listeners, lambda: track_vectors(unheard.assembler.content, self.retrievers)
+            track_table, listeners, lambda: track_vectors(unheard.assembler.content, retrievers)
         )
         self.explainer = Explainer(self.retrievers, track_table, listeners)
 

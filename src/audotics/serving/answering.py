@@ -20,7 +20,7 @@ from audotics.serving.encoding import Answer, Rung, ServedFrom, body, context_bu
 from audotics.serving.following import ModelFollower
 from audotics.serving.metrics import Metrics
 from audotics.serving.profiles import NOBODY, Profile, Profiles
-from audotics.serving.served import Served
+from audotics.serving.served import Served, well_formed
 
 _log = logging.getLogger("audotics.serving")
 
@@ -76,6 +76,8 @@ class Answering:
         metrics: Counts what happens.
         deadline_s: Time that an answer may take.
         in_flight: Answers computed or waiting at once.
+        recommend: Asks a version.
+        stand_in: The version that answers what another one failed; None where there is none.
     """
 
     def __init__(
@@ -87,12 +89,17 @@ class Answering:
         *,
         deadline_s: float = 0.1,
         in_flight: int = 4,
+        recommend: Callable[[Served, Query, Reactions], Slate] = well_formed,
+        stand_in: Callable[[Served], Served | None] = lambda _: None,
     ) -> None:
         self._models = models
         self._profiles = profiles
         self._cache = cache
         self._metrics = metrics
         self._deadline_s = deadline_s
+        self._in_flight = in_flight
+        self._recommend = recommend
+        self._stand_in = stand_in
         self.admission = Admission(in_flight)
         self._journal_breaker = CircuitBreaker("journal", counts=(UnavailableError,))
         self._computing = ThreadPoolExecutor(1, "compute")
@@ -103,20 +110,33 @@ class Answering:
         self._computing.shutdown(cancel_futures=True)
         self._reading.shutdown(cancel_futures=True)
 
-    async def answer(self, query: Query, *, explain: bool = True, variant: str = "") -> Answer:
+    def begin_anew(self) -> None:
+        """Leave what is being computed to itself, as it hangs, and compute on another thread."""
+        hung, self._computing = self._computing, ThreadPoolExecutor(1, "compute")
+        self.admission = Admission(self._in_flight)
+        hung.shutdown(wait=False)
+
+    async def answer(
+        self, query: Query, *, explain: bool = True, variant: str = "", served: Served | None = None
+    ) -> Answer:
         """The best answer that can be had within the deadline.
+
+        Args:
+            query: Who asks for what.
+            explain: Whether each track says why.
+            variant: The experiment's arm.
+            served: The version that answers; None takes the one that serves.
 
         Raises:
             BadInputError: The query cannot be answered by anybody.
         """
         at = datetime.now(UTC)
         deadline = Deadline.after(self._deadline_s)
-        served = self._models.current
+        served = served or self._models.current
         query = self._without_erased(replace(query, context=replace(query.context, at=at)))
-        listeners = query.group or ((query.user_id,) if query.user_id is not None else ())
         missing: list[str] = []
         profiles = {}
-        for user_id in listeners:
+        for user_id in query.listeners:
             profile = self._profiles.known(user_id.removeprefix(_ERASED), served.trained_until)
             if profile is None:
                 profile = await self._read_profile(user_id.removeprefix(_ERASED), served, deadline, missing)
@@ -165,6 +185,8 @@ class Answering:
                 payload, request_id, ServedFrom.CACHE if cached else ServedFrom.COMPUTED, tuple(missing)
             )
         self._metrics.stepped_down(missing[-1])
+        if missing[-1] == "ranker" and (other := self._stand_in(ask.served)) is not None:
+            return await self.answer(ask.query, explain=ask.explain, variant=ask.variant, served=other)
         stale = self._cache.look_local(key, ask.revision)
         if stale is None and ask.served.before:
             stale = self._cache.look_local(replace(key, model_version=ask.served.before), ask.revision)
@@ -181,17 +203,18 @@ class Answering:
         Raises:
             _SteppedDownError: Too much is under way, or the recommender failed.
         """
-        if not self.admission.enter():
+        admission = self.admission
+        if not admission.enter():
             raise _SteppedDownError("overload")
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._computing, self._personalised, ask)
-        work.add_done_callback(lambda _: self.admission.leave())
+        work.add_done_callback(lambda _: admission.leave())
         return await work
 
     def _personalised(self, ask: _Ask) -> bytes:
         with self._metrics.timed("compute"):
             try:
-                (slate,) = ask.served.recommender.recommend([ask.query], ask.since)
+                slate = self._recommend(ask.served, ask.query, ask.since)
             except BadInputError:
                 raise
             except UnavailableError as error:

@@ -36,7 +36,11 @@ class ModelFollower:
 
     Attributes:
         current: Read it once for each request: answers then never mix two versions.
+        previous: The version to go back to while ``current`` is on probation; None otherwise.
         trouble: Why the version that the alias names does not serve; empty where it does.
+        on_trial: Asked just before a swap, with the new version and the one to go back to: whether to keep
+            the latter, until `release` or `drop`.
+        rehearse: Called with a version before it serves; raises where it must not.
     """
 
     def __init__(
@@ -58,7 +62,12 @@ class ModelFollower:
         self._stopped = threading.Event()
         self._woken = threading.Event()
         self._refused: dict[str, float] = {}
+        self._dropped: dict[str, tuple[int, str]] = {}
+        self._swapping = threading.Lock()
         self.trouble = ""
+        self.on_trial: Callable[[Served, Served], bool] = lambda _, __: False
+        self.rehearse: Callable[[Served], object] = lambda _: None
+        self.previous: Served | None = None
         self.current = self._first()
         self._thread = threading.Thread(target=self._follow, name="model-follower", daemon=True)
 
@@ -79,10 +88,12 @@ class ModelFollower:
 
     def lay(self) -> bool:
         """Lay over the version what was added since; whether anything was."""
-        laid = self._overlay(self.current)
-        if laid is self.current:
-            return False
-        self.current = laid
+        served = self.current
+        laid = self._overlay(served)
+        with self._swapping:
+            if laid is served or self.current is not served:
+                return False
+            self.current = laid
         return True
 
     def check(self) -> bool:
@@ -95,20 +106,70 @@ class ModelFollower:
         if wanted == self.current.version:
             self.trouble = ""
             return False
-        if time.monotonic() < self._refused.get(wanted, 0.0):
+        if self._is_dropped(wanted) or time.monotonic() < self._refused.get(wanted, 0.0):
             return False
         try:
-            fresh = self._load(wanted)
+            fresh = self._ready(wanted)
         except Exception as error:
             # Whatever is wrong with the new version, the old one goes on.
             self._refused[wanted] = time.monotonic() + RETRY_S
             self.trouble = f"version {wanted} does not load: {error}"
             _log.error("%s; %s goes on", self.trouble, self.current.version)
             return False
-        self.current, self.trouble = self._overlay(fresh), ""
-        _log.info("version %s serves", fresh.version)
-        self._on_swap(self.current)
+        self._swap(fresh)
         return True
+
+    def drop(self, version: str, reason: str) -> bool:
+        """Go back to the version before, between two requests; whether this one still was on probation.
+
+        It does not serve again until its alias is set anew.
+
+        Args:
+            version: The version on probation.
+            reason: What `trouble` says while the alias names it.
+        """
+        with self._swapping:
+            if self.previous is None or self.current.version != version:
+                return False
+            self._dropped[version] = self._registry.set_at(self._alias), reason
+            self.current, self.previous = self.previous, None
+        self.wake()  # tracks that were added meanwhile are laid over it
+        return True
+
+    def release(self, version: str) -> None:
+        """Let go of the version before: this one has passed its probation."""
+        with self._swapping:
+            if self.current.version == version:
+                self.previous = None
+
+    def _swap(self, fresh: Served) -> None:
+        with self._swapping:
+            # What is on probation itself is nothing to go back to.
+            back = self.previous or self.current
+            self.previous = back if self.on_trial(fresh, back) else None
+            self.current, self.trouble = fresh, ""
+        _log.info("version %s serves", fresh.version)
+        self._on_swap(fresh)
+
+    def _is_dropped(self, wanted: str) -> bool:
+        """Whether this version was dropped, and its alias not set anew since."""
+        set_at, reason = self._dropped.get(wanted, (0, ""))
+        if not reason:
+            return False
+        if set_at != self._registry.set_at(self._alias):
+            del self._dropped[wanted]
+            return False
+        self.trouble = f"version {wanted} was dropped ({reason}); promote it again to try it once more"
+        return True
+
+    def _ready(self, wanted: str) -> Served:
+        """A version that has rehearsed, with the tracks added since its training."""
+        previous = self.previous
+        if previous is not None and previous.version == wanted:
+            return self._overlay(previous)
+        fresh = self._load(wanted)
+        self.rehearse(fresh)
+        return self._overlay(fresh)
 
     def _first(self) -> Served:
         """The alias' version, or else the newest one that loads: a server with an old model beats none.
@@ -140,6 +201,7 @@ class ModelFollower:
         served = Served.load(self._models_dir, version, self._rules, self._runtimes)
         try:
             served.answer_first()
+            served.answer_on_all_rungs()
         except UnavailableError as error:
             if not unscored:
                 raise

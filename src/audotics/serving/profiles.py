@@ -69,6 +69,7 @@ class Profiles:
 
     Attributes:
         on_erased: Called with each listener whom another process erased.
+        on_recorded: Called with the events that were read from the journal, each once, in its order.
     """
 
     def __init__(self, journal: EventJournal, most_listeners: int = 100_000) -> None:
@@ -81,6 +82,7 @@ class Profiles:
         self._erasures_followed = 0
         self._complete = True
         self.on_erased: Callable[[str], object] = lambda _: None
+        self.on_recorded: Callable[[Sequence[Recorded]], object] = lambda _: None
 
     @property
     def followed(self) -> int:
@@ -100,6 +102,11 @@ class Profiles:
                 return NOBODY if self._complete else None
             self._kept.move_to_end(user_id)
             return kept.profile(after)
+
+    def reactions(self, user_ids: Iterable[str], after: datetime) -> dict[str, tuple[Reaction, ...]]:
+        """What listeners did, as far as memory knows them; the others are left out."""
+        found = ((user_id, self.known(user_id, after)) for user_id in user_ids)
+        return {user_id: profile.reactions for user_id, profile in found if profile and profile.reactions}
 
     def read(self, user_id: str, after: datetime) -> Profile:
         """The profile, from the journal where memory has none; may wait for the database.
@@ -141,6 +148,7 @@ class Profiles:
         self.take(recorded)
         if recorded:
             self._followed = recorded[-1].seq
+            self.on_recorded(recorded)
         return len(recorded)
 
     def forget(self, user_ids: Iterable[str]) -> None:

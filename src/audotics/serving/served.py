@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from audotics.domain import PADDING, Context, FloatArray, IndexArray, Query, Slate
+from audotics.domain import PADDING, Context, FloatArray, IndexArray, Mode, Query, Slate
+from audotics.errors import DamagedError
 from audotics.ranking.batches import Runtime
 from audotics.recommender import bundle
 from audotics.recommender.reactions import Reactions
 from audotics.recommender.recommender import Recommender
 from audotics.recommender.votes import by_votes
 from audotics.registry import Registry
+from audotics.serving.priority import at_low_priority
 from audotics.slate.config import SlateConfig
 
 N_PER_COUNTRY = 1000
@@ -81,7 +83,7 @@ class Served:
             DamagedError: The version is not as it was published.
         """
         registry = Registry(models_dir)
-        manifest = registry.verify(reference)
+        manifest = at_low_priority(lambda: registry.verify(reference))
         folder = registry.folder(manifest.version)
         runtime = runtimes(folder, manifest.version)
         recommender = bundle.load(folder, manifest.version, runtime).with_rules(rules)
@@ -99,13 +101,33 @@ class Served:
         """Make what the first answer makes; it also shows that there are answers at all.
 
         Raises:
+            DamagedError: Its scores are no numbers.
             UnavailableError: What scores is away just now.
         """
         known = self.bare.users.ids[:1]
         at = datetime.now(UTC)
         queries = [Query(user_id=user_id, context=Context(at=at)) for user_id in (*known, None)]
         self.popular_overall(queries[-1], {})
-        self.recommender.recommend(queries)
+        for slate in self.recommender.recommend(queries):
+            _check_scores(slate, self.version)
+
+    def answer_on_all_rungs(self) -> None:
+        """Answer a listener with a history, heard tracks wanted and unwanted, in every way there is.
+
+        What the first answers of a rung make is then made.
+
+        Raises:
+            DamagedError: Its scores are no numbers.
+            UnavailableError: What scores is away just now.
+        """
+        heard = tuple(self.bare.tracks.ids[track] for track in self.popular[:3].tolist())
+        at = Context(at=datetime.now(UTC))
+        asked = Query(user_id=next(iter(self.bare.users.ids), None), context=at)
+        for query in (asked, replace(asked, mode=Mode.MIX), Query(history=heard, context=at)):
+            well_formed(self, query, {})
+        self.by_votes(asked, {})
+        self.favourites(asked, {})
+        self.popular_here(asked, {})
 
     def by_votes(self, query: Query, since: Reactions) -> Slate | None:
         """What the retrievers say without the ranker."""
@@ -161,6 +183,24 @@ class Served:
             reasons=tuple(reasons[place] for place in kept),
             propensities=np.ones(len(kept), np.float32),
         )
+
+
+def well_formed(served: Served, query: Query, since: Reactions) -> Slate:
+    """What a version recommends, if its scores are numbers.
+
+    Raises:
+        BadInputError: The query cannot be answered.
+        DamagedError: A score is none.
+        UnavailableError: What scores is away just now.
+    """
+    (slate,) = served.recommender.recommend([query], since)
+    _check_scores(slate, served.version)
+    return slate
+
+
+def _check_scores(slate: Slate, version: str) -> None:
+    if not np.isfinite(slate.scores).all():
+        raise DamagedError(f"version {version} scores with what is no number", where="scores")
 
 
 def _popular_by_country(recommender: Recommender) -> dict[str, IndexArray]:

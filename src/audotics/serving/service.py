@@ -16,12 +16,15 @@ from audotics.journal.engine import open_engine, prepare_tables
 from audotics.journal.events import EventJournal
 from audotics.journal.exposures import ExposureLog
 from audotics.ranking.runtimes.choice import ScorerChoice
+from audotics.registry import Registry
 from audotics.registry.names import CHAMPION
 from audotics.resilience import BreakerState
 from audotics.serving.answering import Answering
 from audotics.serving.cache import CacheManager
 from audotics.serving.encoding import forget_bodies
 from audotics.serving.following import ModelFollower
+from audotics.serving.guardrails import Guardrails
+from audotics.serving.guardrails.counters import GuardrailCounters
 from audotics.serving.ingestion import Ingestion
 from audotics.serving.live_tracks import LiveTracks
 from audotics.serving.metrics import Metrics
@@ -77,6 +80,16 @@ class Service:
             Path(settings.models), alias, rules, self._swapped, runtimes, self.live_tracks.over
         )
         self.live_tracks.on_change = self.models.wake
+        self.guardrails = Guardrails(
+            self.models,
+            Registry(settings.models),
+            alias,
+            GuardrailCounters(self.metrics.registry),
+            lambda query, after: self.profiles.reactions(query.listeners, after),
+            mode=settings.guardrails,
+            probation_s=settings.probation_s,
+        )
+        self.guardrails.on_hang = self._compute_anew
         self.ingestion = Ingestion(self.committer, self.profiles, self.metrics)
         self.answering = Answering(
             self.models,
@@ -85,6 +98,8 @@ class Service:
             self.metrics,
             deadline_s=settings.deadline_ms / 1000,
             in_flight=settings.in_flight,
+            recommend=self.guardrails.recommend,
+            stand_in=self.guardrails.stand_in,
         )
         self.journal_trouble = ""
         self._stopped = threading.Event()
@@ -98,7 +113,10 @@ class Service:
         await asyncio.to_thread(self._catch_up)
         # From here on: what was erased earlier has no answers in the cache of a server that starts.
         self.profiles.on_erased = self._forget_cached
+        # Events of before were about answers of before.
+        self.profiles.on_recorded = self.guardrails.reacted
         self._follower.start()
+        self.guardrails.start()
         self.models.start()
         self._watch = asyncio.create_task(self._watch_lag())
 
@@ -108,6 +126,7 @@ class Service:
         if self._watch is not None:
             self._watch.cancel()
         self.models.stop()
+        self.guardrails.stop()
         self.answering.close()
         await asyncio.to_thread(self.committer.close)
         await asyncio.to_thread(self.exposures.close)
@@ -129,6 +148,7 @@ class Service:
         """
         n = await asyncio.to_thread(self.journal.erase, user_id)
         self.profiles.forget([user_id])
+        self.guardrails.forget(user_id)
         forget_bodies()
         await self.cache.forget(user_id)
         return n
@@ -145,9 +165,15 @@ class Service:
 
     def _forget_cached(self, user_id: str) -> None:
         """Drop a listener's answers on the loop, whichever thread learned of the erasure."""
+        self.guardrails.forget(user_id)
         forget_bodies()
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self.cache.forget(user_id), self._loop)
+
+    def _compute_anew(self) -> None:
+        """Leave the thread that hangs to itself, on the loop."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.answering.begin_anew)
 
     async def _watch_lag(self) -> None:
         """Measure how late the event loop is, for as long as it runs."""

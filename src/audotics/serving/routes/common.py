@@ -101,5 +101,7 @@ def json_response(payload: bytes) -> Response:
 
 def shown(service: Service, answer: Answer) -> Response:
     """The answer, which is logged as shown."""
-    service.exposures.record(answer.exposure(datetime.now(UTC)))
+    exposure = answer.exposure(datetime.now(UTC))
+    service.exposures.record(exposure)
+    service.guardrails.shown(exposure)
     return json_response(answer.json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -10,17 +11,46 @@ from pydantic import BaseModel, Field
 
 from audotics.registry import Registry
 from audotics.registry.names import CHAMPION
+from audotics.serving.guardrails import Guardrails
 from audotics.serving.routes.common import ServiceOf, problems
 
 router = APIRouter(tags=["models"])
 
 
+class CheckAnswer(BaseModel):
+    """What a guardrail has seen so far."""
+
+    n: int
+    p_value: float
+
+
+class ProbationAnswer(BaseModel):
+    """A version that has begun to serve here a while ago and is compared with the one before."""
+
+    version: str
+    previous: str
+    began_at: datetime
+    answers: int
+    stood_in: int
+    checks: dict[str, CheckAnswer]
+
+
+class DroppedAnswer(BaseModel):
+    """A version that this worker dropped."""
+
+    version: str
+    reason: str
+    at: datetime
+
+
 class VersionsAnswer(BaseModel):
-    """Versions, oldest first."""
+    """Versions, oldest first; what serves, and what the guardrails of this worker say of it."""
 
     serving: str
     versions: list[str]
     aliases: dict[str, str]
+    probation: ProbationAnswer | None = None
+    dropped: list[DroppedAnswer] = []
 
 
 class Promotion(BaseModel):
@@ -44,6 +74,25 @@ async def versions(service: ServiceOf) -> VersionsAnswer:
         serving=service.models.current.version,
         versions=list(await asyncio.to_thread(registry.versions)),
         aliases=await asyncio.to_thread(registry.aliases),
+        probation=_probation(service.guardrails),
+        dropped=[
+            DroppedAnswer(version=one.version, reason=one.reason, at=one.at)
+            for one in service.guardrails.dropped
+        ],
+    )
+
+
+def _probation(guardrails: Guardrails) -> ProbationAnswer | None:
+    trial, evidence = guardrails.trial, guardrails.evidence()
+    if trial is None:
+        return None
+    return ProbationAnswer(
+        version=trial.version,
+        previous=trial.previous.version,
+        began_at=trial.began_at,
+        answers=trial.n_answers,
+        stood_in=trial.n_stood_in,
+        checks={check: CheckAnswer(n=n, p_value=p_value) for check, (n, p_value) in evidence.items()},
     )
 
 
