@@ -41,10 +41,10 @@ class Nginx(Server):
     def __init__(self, folder: Path, ports: Sequence[int]) -> None:
         super().__init__(folder)
         text = SHIPPED.read_text(encoding="utf-8")
-        shipped = re.findall(r"server 127\.0\.0\.1:(\d+)", text)
+        shipped = re.findall(r"server (server-\d:8000) ", text)
         assert len(shipped) == len(ports), "as many servers as the shipped configuration names"
         for old, new in zip(shipped, ports, strict=True):
-            text = text.replace(f"server 127.0.0.1:{old} ", f"server 127.0.0.1:{new} ")
+            text = text.replace(f"server {old} ", f"server 127.0.0.1:{new} ")
         text = text.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
         (folder / "audotics.conf").write_text(text, encoding="utf-8")
         user = "user root;" if os.geteuid() == 0 else ""
