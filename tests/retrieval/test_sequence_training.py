@@ -7,7 +7,7 @@ import pytest
 from audotics.data.corpus import Corpus, build_corpus
 from audotics.data.interactions import Interactions
 from audotics.domain import PADDING
-from audotics.retrieval.sequence import SequenceConfig, SequenceEncoder
+from audotics.retrieval.sequence import SequenceConfig, SequenceEncoder, SequenceHistory
 from audotics.retrieval.sequence_batches import Batch
 from audotics.retrieval.sequence_content import N_TERMS, TowerContent
 from audotics.retrieval.sequence_encoder import encode
@@ -198,3 +198,21 @@ def test_a_bare_catalogue_has_no_content() -> None:
     assert len(model.variables) == 3 + 9
     vectors = model.arrays(np.arange(89, dtype=np.int32))["track_vectors"]
     assert not np.array_equal(vectors[0], vectors[89])
+
+
+def test_a_fit_keeps_its_learning_curves() -> None:
+    encoder = SequenceEncoder(QUICK).fit(planted_corpus())
+    history = encoder.history_
+    assert history.steps == sorted(set(history.steps)) and history.steps[-1] <= QUICK.max_steps
+    assert len(history.loss) == len(history.gain) == len(history.steps)
+    assert history.loss[-1] < history.loss[0]
+    assert all(0 <= gain <= 1 for gain in history.gain)
+
+
+def test_of_equal_looks_the_last_is_the_best() -> None:
+    history = SequenceHistory()
+    since = []
+    for gain in (0.1, 0.3, 0.2, 0.3, 0.1, 0.0):
+        history.looked(1, [1.0], gain)
+        since.append(history.looks_since_best)
+    assert since == [0, 0, 1, 0, 1, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import ClassVar, Self
 
@@ -63,6 +65,32 @@ class SequenceConfig(RetrieverConfig):
         return self
 
 
+@dataclass(slots=True)
+class SequenceHistory:
+    """Learning curves of one fit, an entry for every look at the held-out last tracks.
+
+    Args:
+        steps: Steps done.
+        loss: Mean training loss of the steps since the look before.
+        gain: Mean gain of the held-out tracks (`sequence_training.HeldOut.gain`).
+    """
+
+    steps: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    gain: list[float] = field(default_factory=list)
+
+    def looked(self, step: int, losses: Sequence[float], gain: float) -> None:
+        """Note a look after ``step``; ``losses`` are those of the steps since the one before."""
+        self.steps.append(step)
+        self.loss.append(float(np.mean(losses)))
+        self.gain.append(gain)
+
+    @property
+    def looks_since_best(self) -> int:
+        """Looks after the best one; of equal ones the last is the best."""
+        return int(np.argmax(self.gain[::-1]))
+
+
 class SequenceEncoder(FactoredRetriever[SequenceConfig]):
     """Inner product of the encoded history with each track's vector.
 
@@ -75,6 +103,9 @@ class SequenceEncoder(FactoredRetriever[SequenceConfig]):
     Sources: Kang and McAuley, "Self-Attentive Sequential Recommendation" (2018); Klenitskiy and Vasilev,
     "Turning Dross Into Gold Loss" (2023), on the softmax over many negatives; Yi et al., "Sampling-Bias-
     Corrected Neural Modeling" (2019).
+
+    Attributes:
+        history_: Learning curves of `fit`; not stored.
     """
 
     name: ClassVar[str] = "sequence"
@@ -86,6 +117,7 @@ class SequenceEncoder(FactoredRetriever[SequenceConfig]):
     }
 
     quick_to_tune: ClassVar[bool] = False
+    history_: SequenceHistory
 
     @classmethod
     def applies_to(cls, corpus: Corpus) -> bool:
@@ -108,7 +140,8 @@ class SequenceEncoder(FactoredRetriever[SequenceConfig]):
         # Learning only: loading and scoring a stored retriever must not need this library.
         from audotics.retrieval.sequence_training import train
 
-        return train(self.config, corpus)
+        self.history_ = SequenceHistory()
+        return train(self.config, corpus, self.history_)
 
     def query_vectors(self, batch: QueryBatch) -> FloatArray:
         """Encoded histories ``[batch, dim]``; 0 for an empty one or one of unknown order."""

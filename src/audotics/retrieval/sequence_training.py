@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -14,14 +13,12 @@ from audotics.data.queries import NO_TIME
 from audotics.domain import FloatArray
 from audotics.lazy_adam import LazyAdam
 from audotics.retrieval.protocol import Arrays
+from audotics.retrieval.sequence import SequenceConfig, SequenceHistory
 from audotics.retrieval.sequence_batches import Batch, NegativeSampler, WindowSampler
 from audotics.retrieval.sequence_content import TowerContent
 from audotics.retrieval.sequence_encoder import UNSEEN, encode
 from audotics.retrieval.sequence_inputs import play_sequences, recent_sequences
 from audotics.retrieval.sequence_model import Dropout, SequenceModel
-
-if TYPE_CHECKING:
-    from audotics.retrieval.sequence import SequenceConfig
 
 WARM_UP_STEPS = 100
 N_CHECKS = 10
@@ -33,8 +30,8 @@ MOST_RIVALS = 20_000
 """Tracks among which a held-out one is looked for."""
 
 
-def train(config: SequenceConfig, corpus: Corpus) -> Arrays:
-    """Learn the weights that `sequence_encoder.encode` reads.
+def train(config: SequenceConfig, corpus: Corpus, history: SequenceHistory | None = None) -> Arrays:
+    """Learn the weights that `sequence_encoder.encode` reads; ``history`` is told of every look.
 
     The rate rises, then falls to 0 along a cosine; the best of the states looked at on the way is kept.
     Every source of chance has its own seed; TensorFlow is told to use deterministic kernels, which stays
@@ -58,19 +55,19 @@ def train(config: SequenceConfig, corpus: Corpus) -> Arrays:
     n_steps = min(config.max_steps, config.n_epochs * windows.n_batches())
     training = Training(model, config, negatives.log_expected, n_steps)
     warm = np.flatnonzero(n_plays).astype(np.int32)
-    best = model.arrays(warm)
-    best_gain, since = -1.0, 0
+    best, history = model.arrays(warm), history or SequenceHistory()
     check_every = max(1, -(-n_steps // N_CHECKS))
+    losses: list[float] = []
     for number, batch in enumerate(_batches(windows, negatives, rng, n_steps), start=1):
-        training.step(batch)
+        losses.append(training.step(batch))
         if number % check_every and number < n_steps:
             continue
         weights = model.arrays(warm)
-        gain = held_out.gain(weights, config.length)
-        since = 0 if gain >= best_gain else since + 1
-        if not since:
-            best, best_gain = weights, gain
-        elif since == PATIENCE:
+        history.looked(number, losses, held_out.gain(weights, config.length))
+        losses.clear()
+        if not history.looks_since_best:
+            best = weights
+        elif history.looks_since_best == PATIENCE:
             break
     return best
 
