@@ -1,4 +1,4 @@
-"""From the journal to a new champion or a refusal, and what is gone on with after a kill; with real training."""
+"""From the journal to a new champion or a refusal; a kill costs the step it hit. All training is real."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,30 +16,37 @@ from audotics.errors import BadInputError
 from audotics.journal.engine import open_engine
 from audotics.journal.events import EventJournal
 from audotics.lifecycle.findings import Finding, Severity
+from audotics.lifecycle.gatekeeping import Case
 from audotics.lifecycle.held_days import hold_out
 from audotics.lifecycle.reports import ReportFolder
 from audotics.lifecycle.retraining import ORIGIN, Retraining, RetrainSettings
 from audotics.registry.names import CHALLENGER, CHAMPION
 from audotics.registry.store import Registry
+from audotics.telemetry import Progress
 from audotics.training.publishing import load_version
 from contract.aging import QUICK, day, events_of, journal_events, post_days, publish_first, write_days
 
 
 @dataclass
 class Says:
-    """A judge who says what it is told to, and remembers whom it judged."""
+    """Gates that say what they are told to, and remember whom they judged."""
 
     passed: bool = True
     reasons: tuple[str, ...] = ("as it was told",)
     fails: type[BaseException] | None = None
+    findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         self.judged: list[tuple[str, str]] = []
 
-    def __call__(self, registry: Registry, champion: str, challenger: str, dataset: Dataset) -> "Says":
-        self.judged.append((champion, challenger))
-        assert registry.alias(CHALLENGER) == challenger
-        assert dataset.events().select("timestamp").max().collect().item() is not None
+    def check(self, dataset: Dataset, base: Dataset) -> tuple[Finding, ...]:
+        assert dataset.manifest.rows["events"] > base.manifest.rows["events"]
+        return self.findings
+
+    def judge(self, case: Case) -> "Says":
+        self.judged.append((case.champion, case.challenger))
+        assert case.registry.alias(CHALLENGER) == case.challenger
+        assert case.dataset.manifest.time_range[1] > case.held_out_from  # type: ignore[index]
         if self.fails is not None:
             raise self.fails
         return self
@@ -69,12 +76,11 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def retraining(place: Path, engine: Engine, judge: Says | None = None, **settings: object) -> Retraining:
+def retraining(place: Path, engine: Engine, gates: Says | None = None, **settings: object) -> Retraining:
     return Retraining(
         place / "models",
         engine,
-        judge=judge or Says(),
-        check=lambda dataset, base: [],
+        gates=gates or Says(),
         settings=RetrainSettings(data=place / "base", **settings),  # type: ignore[arg-type]
     )
 
@@ -157,17 +163,11 @@ def test_a_refused_challenger_stays_with_its_report_and_the_champion_serves_on(p
 
 def test_bad_data_is_refused_before_anything_is_trained(place: Path, engine: Engine):
     post_days(engine, 16, 18)
-    found = [
+    found = (
         Finding("bots", Severity.REFUSE, "one listener plays all day", 0.5, 0.01),
         Finding("nulls", Severity.WARN, "a column lost values", 0.1, 0.05),
-    ]
-    run = Retraining(
-        place / "models",
-        engine,
-        judge=Says(),
-        check=lambda dataset, base: found,
-        settings=RetrainSettings(data=place / "base"),
     )
+    run = retraining(place, engine, Says(findings=found))
     versions = run.registry.versions()
 
     report = run.run()
@@ -315,10 +315,9 @@ def test_a_checkpoint_ends_a_run_between_steps_and_the_next_goes_on(place: Path,
         run = Retraining(
             place / "models",
             engine,
-            judge=Says(),
-            check=lambda dataset, base: [],
+            gates=Says(),
             settings=RetrainSettings(data=place / "base"),
-            checkpoint=lambda n=number: stop_at_the(n),  # type: ignore[misc]
+            progress=Progress(checkpoint=lambda n=number: stop_at_the(n)),  # type: ignore[misc]
         )
         try:
             report = run.run()

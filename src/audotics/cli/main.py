@@ -20,11 +20,13 @@ COMMAND_MODULES = (
     "simulate",
     "describe",
     "train",
+    "retrain",
     "tune",
     "evaluate",
     "benchmark",
     "recommend",
     "serve",
+    "monitor",
     "models",
     "doctor",
 )

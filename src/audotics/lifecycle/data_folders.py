@@ -73,14 +73,21 @@ class DataFolders:
         Raises:
             DamagedError: It is there and not as it was written.
         """
+        record = self.record_of(fingerprint)
+        return None if record is None else (Dataset.open(self._folder / fingerprint[:_DIGITS]), record)
+
+    def record_of(self, fingerprint: str) -> DataRecord | None:
+        """The record of the dataset with this fingerprint, its files unchecked; None where we have none.
+
+        Raises:
+            DamagedError: The record cannot be read.
+        """
         path = self._folder / fingerprint[:_DIGITS]
         record_path = path.with_suffix(".json")
         if not (path.is_dir() and record_path.is_file()):
             return None
         record = self._read(record_path)
-        if record.fingerprint != fingerprint:
-            return None
-        return Dataset.open(path), record
+        return record if record.fingerprint == fingerprint else None
 
     def writer(self, source: str) -> DatasetWriter:
         """Writes a dataset that `take_in` keeps; what a killed process left of its own is removed.

@@ -12,11 +12,11 @@ Every step leaves what the next one needs on the disk, so a run that was killed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import JsonValue
 from sqlalchemy import Engine
@@ -26,10 +26,12 @@ from audotics.errors import BadInputError, DamagedError
 from audotics.journal.events import EventJournal
 from audotics.lifecycle.data_folders import DataFolders, base_dataset
 from audotics.lifecycle.findings import Finding, refusals
+from audotics.lifecycle.gatekeeping import Case, Gates, LimitGates
 from audotics.lifecycle.held_days import HeldDays, hold_out
 from audotics.lifecycle.reports import ReportFolder, RetrainReport
 from audotics.lifecycle.reuse import config_like
 from audotics.lifecycle.training_data import TrainingData, build_training_data
+from audotics.recommender.recommender import Recommender
 from audotics.registry.manifest import Manifest
 from audotics.registry.names import CHALLENGER, CHAMPION
 from audotics.registry.store import Registry
@@ -39,31 +41,6 @@ from audotics.training.publishing import publish
 
 ORIGIN = "retrained"
 """Entry of a manifest's ``config`` that says from which champion a version was retrained."""
-
-
-class Verdict(Protocol):
-    """What the gates said of a challenger."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether it may serve."""
-        ...
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why not, or what it passed, in words."""
-        ...
-
-    def to_json(self) -> JsonValue:
-        """Everything that was measured."""
-        ...
-
-
-Judge = Callable[[Registry, str, str, Dataset], Verdict]
-"""Judges ``(registry, champion, challenger, dataset)`` on events of the dataset that neither has seen."""
-
-DataCheck = Callable[[Dataset, Dataset], Sequence[Finding]]
-"""Looks at ``(dataset, base)`` before anything learns from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +62,22 @@ class RetrainSettings:
     name: str = "retrained"
 
 
-def nothing_in_the_way() -> None:
-    """The checkpoint of a run that nobody stops."""
-
-
 class Retraining:
     """Retrains the champion of one models folder. One at a time: hold a `Lease`.
+
+    The challenger is trained on what lies before the held-out days and is promoted as it was judged, byte by
+    byte. Fitting it once more on everything would cost the retrievers' time again and put a model into
+    service that no gate has seen. What it does not know of the newest days reaches listeners nevertheless:
+    servers lay events and tracks of the journal over whatever version serves, and the next retraining learns
+    from them.
 
     Args:
         models_dir: Versions, datasets and reports.
         engine: Of the journal.
-        judge: The gates.
-        check: The checks of the data.
+        gates: Look at the data, and at the challenger.
         settings: How.
-        progress: Who is told of the stages.
-        checkpoint: Called between steps; raises to end the run there, which loses nothing that is done.
+        progress: Who is told of the stages. Its checkpoint may end the run between two of them, which loses
+            nothing that is done.
     """
 
     def __init__(
@@ -107,21 +85,17 @@ class Retraining:
         models_dir: Path,
         engine: Engine,
         *,
-        judge: Judge,
-        check: DataCheck,
+        gates: Gates | None = None,
         settings: RetrainSettings | None = None,
         progress: Progress | None = None,
-        checkpoint: Callable[[], None] = nothing_in_the_way,
     ) -> None:
         self.registry = Registry(models_dir)
         self.reports = ReportFolder(models_dir)
         self.folders = DataFolders(models_dir)
         self._engine = engine
-        self._judge = judge
-        self._check = check
+        self._gates = gates or LimitGates()
         self._settings = settings or RetrainSettings()
         self._progress = progress or Progress()
-        self._checkpoint = checkpoint
         self._n_stages_before = 0
 
     def run(self, trigger: str = "asked for") -> RetrainReport:
@@ -157,7 +131,7 @@ class Retraining:
         )
         pending = self._pending(champion)
         if pending is not None:
-            return self._conclude(draft, pending.version, pending.dataset.fingerprint)
+            return self._conclude(draft, pending)
         return self._anew(draft, manifest)
 
     def _anew(self, draft: RetrainReport, champion: Manifest) -> RetrainReport:
@@ -176,16 +150,16 @@ class Retraining:
         if held.too_little:
             self._prune()
             return self._ended(draft, "nothing", (held.too_little,))
-        self._checkpoint()
+        self._progress.checkpoint()
         with self._progress.stage("check the data"):
-            findings = self._check(data.dataset, data.base)
+            findings = self._gates.check(data.dataset, data.base)
         draft = draft.model_copy(update={"findings": tuple(asdict(finding) for finding in findings)})
         if wrong := refusals(findings):
             return self._refused(draft, tuple(finding.what for finding in wrong))
-        self._checkpoint()
-        version = self._challenger(champion, data.dataset, held)
-        self._checkpoint()
-        return self._conclude(draft, version, data.record.fingerprint)
+        self._progress.checkpoint()
+        version, in_memory = self._challenger(champion, data.dataset, held)
+        self._progress.checkpoint()
+        return self._conclude(draft, self.registry.show(version), findings, in_memory)
 
     def _nothing_came(self, champion: Manifest) -> bool:
         """Whether the champion's data is ours and the journal has no later event: nothing needs building."""
@@ -202,18 +176,18 @@ class Retraining:
         held = hold_out(data.dataset, seen_until, self._settings.held_out_days, datetime.now(UTC))
         return data, held
 
-    def _challenger(self, champion: Manifest, dataset: Dataset, held: HeldDays) -> str:
+    def _challenger(self, champion: Manifest, dataset: Dataset, held: HeldDays) -> tuple[str, Recommender]:
         """Train on what lies before the held-out days, and publish."""
         config = config_like(champion, self._settings.changes, tune=self._settings.tune)
         known = dataset.before(held.starts_at)
         trained = TrainingPipeline(config, self._progress).train(known)
-        self._checkpoint()
+        self._progress.checkpoint()
         origin: JsonValue = {
             "champion": champion.version,
             "held_out_from": held.starts_at.isoformat(),
             "n_new_events": held.n_to_learn,
         }
-        return publish(
+        version = publish(
             trained,
             known,
             self.registry,
@@ -222,18 +196,33 @@ class Retraining:
             alias=CHALLENGER,
             origin={ORIGIN: origin},
         )
+        return version, trained.recommender
 
-    def _conclude(self, draft: RetrainReport, version: str, fingerprint: str) -> RetrainReport:
+    def _conclude(
+        self,
+        draft: RetrainReport,
+        challenger: Manifest,
+        findings: Sequence[Finding] = (),
+        in_memory: Recommender | None = None,
+    ) -> RetrainReport:
         """Judge a published challenger, keep the report, promote it or not."""
-        draft = draft.model_copy(update={"version": version})
-        found = self.folders.find(fingerprint)
+        version = challenger.version
+        found = self.folders.find(challenger.dataset.fingerprint)
         if found is None:
             raise BadInputError("its data is gone", where=version, remedy="Retrain again")
-        draft = draft.model_copy(update={"journal_seq": found[1].journal_seq})
+        held_out_from = _held_out_from(challenger)
+        draft = draft.model_copy(
+            update={
+                "version": version,
+                "journal_seq": found[1].journal_seq,
+                "held_out_from": held_out_from,
+            }
+        )
+        case = Case(self.registry, draft.champion, version, found[0], held_out_from, findings, in_memory)
         try:
             self.registry.set_alias(CHALLENGER, version)
             with self._progress.stage("judge"):
-                verdict = self._judge(self.registry, draft.champion, version, found[0])
+                verdict = self._gates.judge(case)
         except DamagedError as error:
             if version not in error.where:
                 raise
@@ -241,7 +230,7 @@ class Retraining:
         draft = draft.model_copy(update={"gates": verdict.to_json()})
         if not verdict.passed:
             return self._refused(draft, verdict.reasons)
-        self._checkpoint()
+        self._progress.checkpoint()
         self._keep(draft, "passed", verdict.reasons)
         self.registry.set_alias(CHAMPION, version)
         report = self._keep(draft, "promoted", verdict.reasons)
@@ -276,8 +265,7 @@ class Retraining:
                 manifest = self.registry.show(version)
             except DamagedError:
                 continue
-            origin = manifest.config.get(ORIGIN)
-            if not isinstance(origin, dict) or origin.get("champion") != champion:
+            if _origin(manifest).get("champion") != champion:
                 continue
             if self.folders.find(manifest.dataset.fingerprint) is None:
                 continue
@@ -303,3 +291,13 @@ class Retraining:
         champions = dict.fromkeys(version for _, version in reversed(self.registry.moves(CHAMPION)))
         there = [version for version in champions if version in self.registry.versions()]
         self.folders.prune([self.registry.show(version).dataset.fingerprint for version in there[:2]])
+
+
+def _origin(manifest: Manifest) -> dict[str, JsonValue]:
+    """What a version's manifest says of its retraining; empty where it was trained otherwise."""
+    origin = manifest.config.get(ORIGIN)
+    return origin if isinstance(origin, dict) else {}
+
+
+def _held_out_from(challenger: Manifest) -> datetime:
+    return datetime.fromisoformat(str(_origin(challenger)["held_out_from"]))

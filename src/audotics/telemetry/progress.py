@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -76,15 +76,24 @@ class Stage:
             self._view.advanced(self)
 
 
+def _nothing_in_the_way() -> None:
+    """The checkpoint of work that nobody ends."""
+
+
 class Progress:
     """Runs stages, shows them and remembers what they cost.
 
     Args:
         view: Who watches; None is silent.
+        checkpoint: Called before every stage, and by whoever works between two steps; raises to end the work
+            there.
     """
 
-    def __init__(self, view: View | None = None) -> None:
+    def __init__(
+        self, view: View | None = None, checkpoint: Callable[[], None] = _nothing_in_the_way
+    ) -> None:
         self.records: list[StageRecord] = []
+        self.checkpoint = checkpoint
         self._view = view
         self._open: list[Stage] = []
 
@@ -96,6 +105,7 @@ class Progress:
             name: What is being done, in a few words.
             total: Units to do, where known.
         """
+        self.checkpoint()
         stage = Stage(" / ".join([*(outer.name for outer in self._open[-1:]), name]), total, self._view)
         self._begin(stage)
         started = time.perf_counter()
@@ -155,16 +165,19 @@ class Lines:
         print(line, file=self._stream, flush=True)
 
 
-def progress_on_stderr(*, quiet: bool = False) -> Progress:
+def progress_on_stderr(
+    *, quiet: bool = False, checkpoint: Callable[[], None] = _nothing_in_the_way
+) -> Progress:
     """Progress as the command line shows it.
 
     Args:
         quiet: Show nothing; stages are recorded all the same.
+        checkpoint: See `Progress`.
     """
     if quiet:
-        return Progress()
+        return Progress(None, checkpoint)
     if not sys.stderr.isatty():
-        return Progress(Lines(sys.stderr))
+        return Progress(Lines(sys.stderr), checkpoint)
     from audotics.telemetry.bars import Bars  # rich is slow to import and only terminals need it
 
-    return Progress(Bars())
+    return Progress(Bars(), checkpoint)
