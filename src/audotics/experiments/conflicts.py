@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 from audotics.errors import RefusedError
 from audotics.experiments.arms import Arm
-from audotics.experiments.definition import Definition, Experiment
+from audotics.experiments.definition import Definition, Experiment, Kind
 
 
 def check_beside(starting: Definition, running: Iterable[Experiment]) -> None:
     """Refuse an experiment that cannot run beside the others.
 
     Raises:
-        RefusedError: It shares slots of a layer, or in another layer the salt or what it changes.
+        RefusedError: It shares slots of a layer, or the salt; or it changes or interleaves what an experiment
+            of another layer does.
     """
     for other in running:
         if other.layer == starting.layer:
@@ -24,6 +25,12 @@ def check_beside(starting: Definition, running: Iterable[Experiment]) -> None:
                     where=starting.name,
                     remedy="Take other slots, or another layer",
                 )
+        elif other.kind is starting.kind is Kind.INTERLEAVING:
+            raise RefusedError(
+                f"experiment {other.name!r} interleaves, too, and a slate cannot be mixed twice",
+                where=starting.name,
+                remedy="Put both into one layer, with slots apart",
+            )
         elif both := sorted(_changes(starting) & _changes(other)):
             raise RefusedError(
                 f"experiment {other.name!r} of layer {other.layer!r} changes {both[0]}, too",

@@ -5,62 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from audotics.domain import Query, Slate
 from audotics.errors import BadInputError, OpenCircuitError, UnavailableError
+from audotics.experiments.hashing import xxh64
 from audotics.recommender.reactions import Reactions
 from audotics.resilience import Admission, CircuitBreaker, Deadline
+from audotics.serving.asking import ERASED, Ask
 from audotics.serving.cache import CacheManager, Origin
-from audotics.serving.cache_entry import CacheKey
-from audotics.serving.encoding import Answer, Rung, ServedFrom, body, context_bucket, request_digest
+from audotics.serving.encoding import Answer, Rung, ServedFrom
 from audotics.serving.following import ModelFollower
+from audotics.serving.interleaved import interleaved
 from audotics.serving.metrics import Metrics
 from audotics.serving.profiles import NOBODY, Profile, Profiles
 from audotics.serving.served import Served, well_formed
+from audotics.serving.variants import Variants
+from audotics.serving.ways import Way, first_seen
 
 _log = logging.getLogger("audotics.serving")
 
 
-_ERASED = "\0"
-"""Before the name of an erased listener: ids hold no null, so no version knows anybody of that name."""
-
-
 class _SteppedDownError(Exception):
     """No personal answer; says why in one word."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """A request on its way down the ladder."""
-
-    query: Query
-    explain: bool
-    variant: str
-    served: Served
-    since: Reactions
-    revision: int
-    deadline: Deadline
-    at: datetime
-
-    @property
-    def key(self) -> CacheKey:
-        query = self.query
-        return CacheKey(
-            user_id=query.user_id or "",
-            model_version=self.served.cache_version,
-            variant=self.variant,
-            context=context_bucket(query, self.at),
-            request=request_digest(query, explain=self.explain),
-        )
-
-    def body(self, slate: Slate, rung: Rung) -> bytes:
-        if slate.user_id is not None:
-            slate = replace(slate, user_id=slate.user_id.removeprefix(_ERASED))
-        return body(slate, rung, self.served.version, self.variant, explain=self.explain)
 
 
 class Answering:
@@ -78,6 +49,7 @@ class Answering:
         in_flight: Answers computed or waiting at once.
         recommend: Asks a version.
         stand_in: The version that answers what another one failed; None where there is none.
+        variants: The experiments; None where there are none.
     """
 
     def __init__(
@@ -91,6 +63,7 @@ class Answering:
         in_flight: int = 4,
         recommend: Callable[[Served, Query, Reactions], Slate] = well_formed,
         stand_in: Callable[[Served], Served | None] = lambda _: None,
+        variants: Variants | None = None,
     ) -> None:
         self._models = models
         self._profiles = profiles
@@ -100,6 +73,7 @@ class Answering:
         self._in_flight = in_flight
         self._recommend = recommend
         self._stand_in = stand_in
+        self._variants = variants
         self.admission = Admission(in_flight)
         self._journal_breaker = CircuitBreaker("journal", counts=(UnavailableError,))
         self._computing = ThreadPoolExecutor(1, "compute")
@@ -117,53 +91,85 @@ class Answering:
         hung.shutdown(wait=False)
 
     async def answer(
-        self, query: Query, *, explain: bool = True, variant: str = "", served: Served | None = None
+        self, query: Query, *, explain: bool = True, signed_up: datetime | None = None
     ) -> Answer:
-        """The best answer that can be had within the deadline.
+        """The best answer that can be had within the deadline, by the arms of the listener's experiments.
 
         Args:
             query: Who asks for what.
             explain: Whether each track says why.
-            variant: The experiment's arm.
-            served: The version that answers; None takes the one that serves.
+            signed_up: When the listener did, for experiments with new listeners.
 
         Raises:
             BadInputError: The query cannot be answered by anybody.
         """
-        at = datetime.now(UTC)
+        start, at = time.perf_counter(), datetime.now(UTC)
         deadline = Deadline.after(self._deadline_s)
-        served = served or self._models.current
-        query = self._without_erased(replace(query, context=replace(query.context, at=at)))
-        missing: list[str] = []
-        profiles = {}
-        for user_id in query.listeners:
-            profile = self._profiles.known(user_id.removeprefix(_ERASED), served.trained_until)
-            if profile is None:
-                profile = await self._read_profile(user_id.removeprefix(_ERASED), served, deadline, missing)
-            profiles[user_id] = profile
-        ask = _Ask(
-            query,
+        listener, missing = query.user_id, list[str]()
+        way = Way(
+            self._models.current, self._without_erased(replace(query, context=replace(query.context, at=at)))
+        )
+        if self._variants is not None:
+            if self._variants.targets_new:
+                await self._read_profiles(way.query, way.served, deadline, [])
+            way = self._variants.way(way, listener, lambda: signed_up or self._first_seen(way))
+        answer = await self._by(way, explain, at, deadline, missing)
+        if way.variant and self._variants is not None:
+            seconds = time.perf_counter() - start
+            self._variants.answered(way.variant, answer.origin, bool(answer.degraded), seconds)
+        return answer
+
+    async def _by(
+        self, way: Way, explain: bool, at: datetime, deadline: Deadline, missing: list[str]
+    ) -> Answer:
+        profiles = await self._read_profiles(way.query, way.served, deadline, missing)
+        rival = way.rival
+        ask = Ask(
+            way.query,
             explain,
-            variant,
-            served,
+            way.variant,
+            way.served,
             {user_id: profile.reactions for user_id, profile in profiles.items() if profile.reactions},
             max((profile.revision for profile in profiles.values()), default=0),
             deadline,
             at,
+            rival,
+            {} if rival is None else self._profiles.reactions(profiles, rival.served.trained_until),
         )
+        if way.in_holdout:
+            self._metrics.answered(Rung.POPULAR, ServedFrom.COMPUTED)
+            payload = ask.body(way.served.popular_overall(way.query, {}), Rung.POPULAR)
+            return Answer(payload, _new_request_id(), ServedFrom.COMPUTED, tuple(missing))
         return await self._answer(ask, missing)
+
+    async def _read_profiles(
+        self, query: Query, served: Served, deadline: Deadline, missing: list[str]
+    ) -> dict[str, Profile]:
+        """Of everybody whom the query names."""
+        profiles = {}
+        for user_id in query.listeners:
+            profile = self._profiles.known(user_id.removeprefix(ERASED), served.trained_until)
+            if profile is None:
+                profile = await self._read_profile(user_id.removeprefix(ERASED), served, deadline, missing)
+            profiles[user_id] = profile
+        return profiles
+
+    def _first_seen(self, way: Way) -> datetime | None:
+        listener = way.query.user_id or ""
+        profile = self._profiles.known(listener.removeprefix(ERASED), way.served.trained_until)
+        return first_seen(way.served, listener, profile)
 
     def _without_erased(self, query: Query) -> Query:
         """The query with names that no version knows for listeners who were erased."""
         if query.user_id is not None and self._profiles.is_erased(query.user_id):
-            return replace(query, user_id=_ERASED + query.user_id)
+            return replace(query, user_id=ERASED + query.user_id)
         if any(self._profiles.is_erased(one) for one in query.group):
-            renamed = (_ERASED + one if self._profiles.is_erased(one) else one for one in query.group)
+            renamed = (ERASED + one if self._profiles.is_erased(one) else one for one in query.group)
             return replace(query, group=tuple(renamed))
         return query
 
-    async def _answer(self, ask: _Ask, missing: list[str]) -> Answer:
-        request_id = f"{random.getrandbits(96):024x}"
+    async def _answer(self, ask: Ask, missing: list[str]) -> Answer:
+        request_id = _new_request_id()
         key = ask.key
         found = self._cache.look_local(key, ask.revision)
         if found is not None and found.fresh:
@@ -186,7 +192,8 @@ class Answering:
             )
         self._metrics.stepped_down(missing[-1])
         if missing[-1] == "ranker" and (other := self._stand_in(ask.served)) is not None:
-            return await self.answer(ask.query, explain=ask.explain, variant=ask.variant, served=other)
+            instead = Way(other, ask.query, ask.variant)
+            return await self._by(instead, ask.explain, ask.at, Deadline.after(self._deadline_s), [])
         stale = self._cache.look_local(key, ask.revision)
         if stale is None and ask.served.before:
             stale = self._cache.look_local(replace(key, model_version=ask.served.before), ask.revision)
@@ -197,7 +204,7 @@ class Answering:
         self._metrics.answered(rung, ServedFrom.COMPUTED)
         return Answer(payload, request_id, ServedFrom.COMPUTED, tuple(missing))
 
-    async def _compute(self, ask: _Ask) -> bytes:
+    async def _compute(self, ask: Ask) -> bytes:
         """A fresh personal answer, worth keeping.
 
         Raises:
@@ -211,10 +218,10 @@ class Answering:
         work.add_done_callback(lambda _: admission.leave())
         return await work
 
-    def _personalised(self, ask: _Ask) -> bytes:
+    def _personalised(self, ask: Ask) -> bytes:
         with self._metrics.timed("compute"):
             try:
-                slate = self._recommend(ask.served, ask.query, ask.since)
+                slate, teams = self._slate(ask)
             except BadInputError:
                 raise
             except UnavailableError as error:
@@ -224,9 +231,18 @@ class Answering:
                 _log.exception("the recommender of version %s failed", ask.served.version)
                 raise _SteppedDownError("ranker") from error
         with self._metrics.timed("encode"):
-            return ask.body(slate, Rung.PERSONALISED)
+            return ask.body(slate, Rung.PERSONALISED, teams)
 
-    def _lower(self, ask: _Ask, *, retrieval: bool) -> tuple[bytes, Rung]:
+    def _slate(self, ask: Ask) -> tuple[Slate, tuple[str, ...]]:
+        """The slate, and in an interleaved one whose track each is."""
+        slate, rival = self._recommend(ask.served, ask.query, ask.since), ask.rival
+        if rival is None:
+            return slate, ()
+        other = self._recommend(rival.served, rival.query, ask.rival_since)
+        seed = xxh64(f"{ask.key}{ask.revision}".encode(errors="surrogatepass"))
+        return interleaved((slate, other), rival.names, ask.query.k, seed)
+
+    def _lower(self, ask: Ask, *, retrieval: bool) -> tuple[bytes, Rung]:
         """The first of the lower rungs that has something; the last one always has."""
         served, query, since = ask.served, ask.query, ask.since
         rungs: Mapping[Rung, Callable[[], Slate | None]] = {
@@ -262,3 +278,7 @@ class Answering:
         except (TimeoutError, UnavailableError, OpenCircuitError):
             missing.append("profile")
             return NOBODY
+
+
+def _new_request_id() -> str:
+    return f"{random.getrandbits(96):024x}"

@@ -36,7 +36,9 @@ class ServedFrom(StrEnum):
     """From the cache, made before the listener's last event."""
 
 
-def body(slate: Slate, rung: Rung, version: str, variant: str, *, explain: bool) -> bytes:
+def body(
+    slate: Slate, rung: Rung, version: str, variant: str, *, explain: bool, teams: tuple[str, ...] = ()
+) -> bytes:
     """The part of an answer that is the same whenever it is shown."""
     tracks: list[dict[str, Any]] = [
         {"track_id": track_id, "rank": rank, "score": score, "source": source, "propensity": propensity}
@@ -54,6 +56,8 @@ def body(slate: Slate, rung: Rung, version: str, variant: str, *, explain: bool)
     if explain:
         for track, reason in zip(tracks, slate.reasons, strict=True):
             track["reason"] = reason
+    for track, team in zip(tracks, teams, strict=False):
+        track["team"] = team
     return orjson.dumps(
         {
             "user_id": slate.user_id,
@@ -93,22 +97,29 @@ class Answer:
 
     def exposure(self, at: datetime) -> Exposure:
         """What was shown, for the log."""
-        return Exposure(request_id=self.request_id, at=at, **_shown(self.payload))
+        return Exposure(request_id=self.request_id, at=at, **_shown(self.payload)[0])
+
+    @property
+    def rung(self) -> str:
+        """How the payload was made."""
+        return _shown(self.payload)[1]
 
 
 @lru_cache(maxsize=2048)
-def _shown(payload: bytes) -> dict[str, Any]:
-    """What a body shows. Cached bodies are shown again and again, and are read once."""
+def _shown(payload: bytes) -> tuple[dict[str, Any], str]:
+    """What a body shows, and its rung. Cached bodies are shown again and again, and are read once."""
     said = orjson.loads(payload)
     tracks = said["tracks"]
-    return {
+    exposure = {
         "user_id": said["user_id"],
         "track_ids": tuple(track["track_id"] for track in tracks),
         "scores": np.array([track["score"] for track in tracks], np.float32),
         "propensities": np.array([track["propensity"] for track in tracks], np.float32),
         "model_version": said["model_version"],
         "variant": said["variant"],
+        "teams": tuple(track["team"] for track in tracks if "team" in track),
     }
+    return exposure, said["rung"]
 
 
 def forget_bodies() -> None:

@@ -126,6 +126,9 @@ class RecommendationsIn(_In):
     surface: Short | None = Field(None, description="A named preset of weights.")
     familiarity: float | None = Field(None, ge=0, le=1, description="0 only unheard, 1 only heard tracks.")
     market: Short | None = None
+    signed_up: Moment | None = Field(
+        None, description="When the listener did, for experiments with new ones."
+    )
     allow_explicit: bool = True
     rules: dict[str, Any] = Field(
         default_factory=dict, max_length=20, description="Rules that this slate changes."
@@ -140,8 +143,14 @@ class TrackOut(BaseModel):
     rank: int = Field(description="1 is best.")
     score: float = Field(description="Higher is better, comparable inside this answer only.")
     source: str = Field(description="The retriever that argued most for it.")
-    propensity: float = Field(description="Chance that the rules show it here; 1 without exploration.")
+    propensity: float = Field(
+        description="Chance that the rules show it here; 1 without exploration. In an interleaved slate "
+        "it is that given the tracks above."
+    )
     reason: str | None = Field(None, description="Why, in one phrase.")
+    team: str | None = Field(
+        None, description="In an interleaved slate: the arm whose track it is, empty where it is of both."
+    )
 
 
 class RecommendationsAnswer(BaseModel):

@@ -30,6 +30,7 @@ from audotics.serving.live_tracks import LiveTracks
 from audotics.serving.metrics import Metrics
 from audotics.serving.profiles import Profiles
 from audotics.serving.served import Served
+from audotics.serving.variants import Variants, loader
 from audotics.settings import Settings
 from audotics.slate import SlateConfig, read_rules
 
@@ -90,6 +91,13 @@ class Service:
             probation_s=settings.probation_s,
         )
         self.guardrails.on_hang = self._compute_anew
+        self.variants = Variants(
+            engine,
+            self.models,
+            loader(Path(settings.models), rules, runtimes),
+            self.live_tracks.over,
+            self.metrics.registry,
+        )
         self.ingestion = Ingestion(self.committer, self.profiles, self.metrics)
         self.answering = Answering(
             self.models,
@@ -100,6 +108,7 @@ class Service:
             in_flight=settings.in_flight,
             recommend=self.guardrails.recommend,
             stand_in=self.guardrails.stand_in,
+            variants=self.variants,
         )
         self.journal_trouble = ""
         self._stopped = threading.Event()
@@ -111,6 +120,7 @@ class Service:
         """Begin to follow model and journal; call on the event loop that serves."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._catch_up)
+        await asyncio.to_thread(self.variants.follow)
         # From here on: what was erased earlier has no answers in the cache of a server that starts.
         self.profiles.on_erased = self._forget_cached
         # Events of before were about answers of before.
@@ -118,6 +128,7 @@ class Service:
         self._follower.start()
         self.guardrails.start()
         self.models.start()
+        self.variants.start()
         self._watch = asyncio.create_task(self._watch_lag())
 
     async def close(self) -> None:
@@ -126,6 +137,7 @@ class Service:
         if self._watch is not None:
             self._watch.cancel()
         self.models.stop()
+        self.variants.stop()
         self.guardrails.stop()
         self.answering.close()
         await asyncio.to_thread(self.committer.close)
@@ -147,6 +159,7 @@ class Service:
             UnavailableError: The journal cannot do it now; nothing was erased.
         """
         n = await asyncio.to_thread(self.journal.erase, user_id)
+        await asyncio.to_thread(self.variants.forget, user_id)
         self.profiles.forget([user_id])
         self.guardrails.forget(user_id)
         forget_bodies()

@@ -102,6 +102,6 @@ def json_response(payload: bytes) -> Response:
 def shown(service: Service, answer: Answer) -> Response:
     """The answer, which is logged as shown."""
     exposure = answer.exposure(datetime.now(UTC))
-    service.exposures.record(exposure)
+    service.exposures.record(exposure, answer.rung)
     service.guardrails.shown(exposure)
     return json_response(answer.json())

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from audotics.domain import Mode
-from audotics.serving.schemas import MAX_HISTORY, MAX_K, Id, Short
+from audotics.serving.schemas import MAX_HISTORY, MAX_K, Id, Moment, Short
 
 
 class ListenerParameters(BaseModel):
@@ -25,6 +25,9 @@ class ListenerParameters(BaseModel):
     mode: Mode = Field(Mode.DISCOVER, description="Whether heard tracks may appear.")
     device: Short | None = Field(None, description="Device of the listener.")
     country: Short | None = Field(None, description="Country of the listener, by the code that events have.")
+    signed_up: Moment | None = Field(
+        None, description="When the listener signed up, for experiments with new listeners."
+    )
     exclude: tuple[Id, ...] = Field((), max_length=MAX_HISTORY, description="Tracks to leave out.")
     explain: bool = Field(True, description="Whether each track says why.")
 

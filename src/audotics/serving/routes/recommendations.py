@@ -48,7 +48,8 @@ async def for_listener(service: ServiceOf, user_id: UserId, request: Request) ->
         exclude=asked.exclude,
         context=Context(device=asked.device, country=asked.country),
     )
-    return shown(service, await service.answering.answer(query, explain=asked.explain))
+    answer = await service.answering.answer(query, explain=asked.explain, signed_up=asked.signed_up)
+    return shown(service, answer)
 
 
 router.add_api_route(
@@ -89,7 +90,8 @@ async def for_anybody(service: ServiceOf, wish: RecommendationsIn) -> Response:
         allow_explicit=wish.allow_explicit,
         rules=wish.rules,
     )
-    return shown(service, await service.answering.answer(query, explain=wish.explain))
+    answer = await service.answering.answer(query, explain=wish.explain, signed_up=wish.signed_up)
+    return shown(service, answer)
 
 
 @router.get(
