@@ -26,9 +26,9 @@ def _write_shards(source: Path, n_shards: int, n_events: int) -> None:
     for number in range(n_shards):
         pl.DataFrame(
             {
-                "user_id": pl.Series(rng.integers(0, 500, n_events)).cast(pl.String),
-                "track_id": pl.Series(rng.integers(0, 200, n_events)).cast(pl.String),
-                "timestamp": rng.integers(1_600_000_000, 1_600_009_000, n_events),
+                "user_id": pl.Series(rng.integers(0, 300, n_events)).cast(pl.String),
+                "track_id": pl.Series(rng.integers(0, 20, n_events)).cast(pl.String),
+                "timestamp": rng.integers(1_600_000_000, 1_600_000_900, n_events),
             }
         ).write_csv(source / f"part-{number:03d}.csv")
 

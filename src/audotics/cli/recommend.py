@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audotics.cli.options import JsonOption, ModelsOption, QuietOption, VersionOption, wanted_mode
+from audotics.cli.options import (
+    EngineOption,
+    JsonOption,
+    ModelsOption,
+    QuietOption,
+    RayWorkersOption,
+    VersionOption,
+    ray_workers,
+    wanted_mode,
+)
 from audotics.registry.names import CHAMPION
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from audotics.distributed.workers import RayWorkers
     from audotics.domain import Mode
+    from audotics.recommender.batch_files import WriteParts
     from audotics.recommender.recommender import Recommender
     from audotics.registry import Manifest
     from audotics.slate import SlateConfig, SlateStatistics
@@ -95,6 +106,8 @@ def recommend(
     group: _Group = None,
     rules: _Rules = None,
     model: VersionOption = CHAMPION,
+    engine: EngineOption = "local",
+    workers: RayWorkersOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,12 +118,20 @@ def recommend(
     """
     from audotics.cli import output
     from audotics.domain import Query
+    from audotics.errors import BadInputError
     from audotics.telemetry import progress_on_stderr
 
     chosen = output.chosen_listeners(user, users, everyone, artist or (), group or ())
     wanted = wanted_mode(mode, include_heard)
     if out is not None:
         output.check_lists_target(out)
+    if engine == "ray" and (out is None or artist or group):
+        raise BadInputError(
+            "only lists of many listeners in a file are made by a cluster",
+            where="--engine ray",
+            remedy="Give --all or --users, and --out",
+        )
+    found = ray_workers(engine, workers)
     progress = progress_on_stderr(quiet=quiet)
     slate_rules = _read_rules(rules)
     recommender = _load(models, model, wanted != "discover", progress).with_rules(slate_rules)
@@ -128,7 +149,8 @@ def recommend(
         output.write(table, out)
         n_tracks = output.counted(table)
     else:
-        n_tracks, statistics = _write_lists(recommender, listeners, k, wanted, out, progress)
+        by = None if found is None else _parts_by(found, models, recommender)
+        n_tracks, statistics = _write_lists(recommender, listeners, k, wanted, out, progress, by)
         n_rows = int(n_tracks["n_tracks"].sum())
         told = {"file": str(out), "n_listeners": len(listeners), "n_rows": n_rows}
         if as_json:
@@ -172,13 +194,29 @@ def _trained_for_heard(manifest: Manifest) -> bool:
     return isinstance(settings, dict) and bool(settings.get("include_heard"))
 
 
+def _parts_by(workers: RayWorkers, models: Path, recommender: Recommender) -> WriteParts:
+    from audotics.distributed.batch import PartsByWorkers, SharedVersion
+    from audotics.registry import Registry
+
+    version = recommender.model_version
+    return PartsByWorkers(
+        workers, SharedVersion.of(Registry(models).folder(version), version, recommender.rules)
+    )
+
+
 def _write_lists(
-    recommender: Recommender, listeners: list[str], k: int, mode: Mode, out: Path, progress: Progress
+    recommender: Recommender,
+    listeners: list[str],
+    k: int,
+    mode: Mode,
+    out: Path,
+    progress: Progress,
+    write_parts: WriteParts | None,
 ) -> tuple[pl.DataFrame, SlateStatistics]:
     from audotics.recommender.batch import BatchProcessor
     from audotics.recommender.batch_files import BatchFile
 
-    file = BatchFile(BatchProcessor(recommender), out)
+    file = BatchFile(BatchProcessor(recommender), out, write_parts)
     with progress.stage("recommend", total=len(listeners)) as stage:
         n_tracks = file.write(listeners, k, mode, stage.advance)
     return n_tracks, file.statistics

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -19,6 +19,38 @@ from audotics.slate.statistics import SlateStatistics
 
 PART_LISTENERS = 8192
 """Listeners of a part: a kill loses the work on one."""
+
+OnDone: TypeAlias = Callable[[int], None]
+"""Called with the number of listeners done since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some listeners, and the file that their lists go to.
+
+    Args:
+        path: Parquet; what the slates look like stands beside it as JSON.
+        user_ids: Listeners.
+        k: Most tracks per listener.
+        mode: Whether heard tracks may appear.
+    """
+
+    path: Path
+    user_ids: Sequence[str]
+    k: int
+    mode: Mode
+
+
+WriteParts: TypeAlias = Callable[[Iterable[Part], OnDone], None]
+"""Answers the listeners of parts and writes their files, in any order."""
+
+
+def write_part(processor: BatchProcessor, part: Part, on_done: OnDone = lambda _: None) -> None:
+    """Answer the listeners of one part and write its files, each in one step."""
+    table = processor.table(part.user_ids, part.k, part.mode, on_done)
+    told = json.dumps(asdict(processor.statistics))
+    _replace(part.path.with_suffix(".json"), partial(_write_text, text=told))
+    _replace(part.path, table.write_parquet)
 
 
 class BatchFile:
@@ -31,19 +63,21 @@ class BatchFile:
     Args:
         processor: Who answers.
         out: The file; its ending says the format: ``.parquet``, ``.jsonl``, ``.tsv``, else CSV.
+        write_parts: Has the parts written elsewhere by processors of the same identity; None does it here.
 
     Attributes:
         statistics: What the slates look like, those of earlier runs included.
     """
 
-    def __init__(self, processor: BatchProcessor, out: Path) -> None:
+    def __init__(self, processor: BatchProcessor, out: Path, write_parts: WriteParts | None = None) -> None:
         self.statistics = SlateStatistics()
         self._processor = processor
+        self._write_parts = write_parts or self._write_here
         self._out = out
         self._folder = out.with_name(f"{out.name}.parts")
 
     def write(
-        self, user_ids: Sequence[str], k: int, mode: Mode, on_done: Callable[[int], None] = lambda _: None
+        self, user_ids: Sequence[str], k: int, mode: Mode, on_done: OnDone = lambda _: None
     ) -> pl.DataFrame:
         """Answer the listeners, as far as an earlier run has not, and write the file.
 
@@ -58,27 +92,28 @@ class BatchFile:
         """
         self._begin({"listeners": _digest(user_ids), "k": k, "mode": mode.value, **self._processor.identity})
         self.statistics = SlateStatistics()
-        parts = []
-        for start in range(0, len(user_ids), PART_LISTENERS):
-            chosen = user_ids[start : start + PART_LISTENERS]
-            part = self._folder / f"{start:012d}.parquet"
-            if part.exists():
-                on_done(len(chosen))
-            else:
-                table = self._processor.table(chosen, k, mode, on_done)
-                told = json.dumps(asdict(self._processor.statistics))
-                _replace(part.with_suffix(".json"), partial(_write_text, text=told))
-                _replace(part, table.write_parquet)
-            said = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
+        parts = [
+            Part(self._folder / f"{start:012d}.parquet", user_ids[start : start + PART_LISTENERS], k, mode)
+            for start in range(0, len(user_ids), PART_LISTENERS)
+        ]
+        missing = [part for part in parts if not part.path.exists()]
+        on_done(len(user_ids) - sum(len(part.user_ids) for part in missing))
+        self._write_parts(missing, on_done)
+        for part in parts:
+            said = json.loads(part.path.with_suffix(".json").read_text(encoding="utf-8"))
             self.statistics += SlateStatistics(**said)
-            parts.append(part)
-        rows = pl.scan_parquet(parts) if parts else self._processor.table((), k, mode).lazy()
+        files = [part.path for part in parts]
+        rows = pl.scan_parquet(files) if files else self._processor.table((), k, mode).lazy()
         n_tracks = rows.group_by("user_id").agg(pl.len().alias("n_tracks")).collect()
         whole = self._folder / f"whole{self._out.suffix.lower()}"
         _sink(rows, whole)
         whole.replace(self._out)
         shutil.rmtree(self._folder, ignore_errors=True)
         return n_tracks
+
+    def _write_here(self, parts: Iterable[Part], on_done: OnDone) -> None:
+        for part in parts:
+            write_part(self._processor, part, on_done)
 
     def _begin(self, request: dict[str, Any]) -> None:
         """Keep the parts of the same request, remove those of another one."""
