@@ -65,12 +65,13 @@ def _read(
     future = fresh["timestamp"] > written_at + _CLOCK_SKEW
     findings = _of_future(future, limits)
     fresh = fresh.filter(~future)
-    return Log(fresh, usual, gathered_at or _expected_until(fresh, written_at), starts_at), findings
+    expected_until = gathered_at or _expected_until(fresh, starts_at, written_at)
+    return Log(fresh, usual, expected_until, starts_at), findings
 
 
-def _expected_until(fresh: pl.DataFrame, written_at: datetime) -> datetime:
+def _expected_until(fresh: pl.DataFrame, starts_at: datetime, written_at: datetime) -> datetime:
     if fresh.is_empty():
-        return written_at
+        return starts_at
     last = pl.col("timestamp").max() - _SPILL
     end: datetime = fresh.select(last.dt.truncate("1d").dt.offset_by("1d")).item()
     return min(end, written_at)
