@@ -19,7 +19,6 @@ from audotics.recommender.reactions import Reactions
 from audotics.recommender.recommender import Recommender
 from audotics.recommender.votes import by_votes
 from audotics.registry import Registry
-from audotics.serving.priority import at_low_priority
 from audotics.slate.config import SlateConfig
 
 N_PER_COUNTRY = 1000
@@ -83,7 +82,7 @@ class Served:
             DamagedError: The version is not as it was published.
         """
         registry = Registry(models_dir)
-        manifest = at_low_priority(lambda: registry.verify(reference))
+        manifest = registry.verify(reference)
         folder = registry.folder(manifest.version)
         runtime = runtimes(folder, manifest.version)
         recommender = bundle.load(folder, manifest.version, runtime).with_rules(rules)
