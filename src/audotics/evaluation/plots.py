@@ -73,24 +73,24 @@ def report_plots(report: EvaluationReport) -> tuple[Plot, ...]:
         Plot(
             "Systems",
             f"NDCG{at} and recall{at} of each system with 95 % intervals",
-            _draw(lambda figure: _metrics(figure, report), 9.5, height),
+            draw_svg(lambda figure: _metrics(figure, report), 9.5, height),
         ),
         Plot(
             "Segments",
             f"NDCG{at} by segment with 95 % intervals",
-            _draw(lambda figure: _segments(figure, report), 9.5, 3.6),
+            draw_svg(lambda figure: _segments(figure, report), 9.5, 3.6),
         ),
         Plot(
             "Reach of the catalogue",
             f"Coverage{at} and Gini{at} of each system",
-            _draw(lambda figure: _reach(figure, report), 9.5, height),
+            draw_svg(lambda figure: _reach(figure, report), 9.5, height),
         ),
     ]
     if report.reference.heads:
         plots.append(_calibration_plot(report.reference.heads))
     if report.learning_curves:
         curves = report.learning_curves
-        picture = _draw(lambda figure: _curves(figure, curves), 9.5, 3.0)
+        picture = draw_svg(lambda figure: _curves(figure, curves), 9.5, 3.0)
         plots.append(Plot("Learning curves", "Each series after each epoch", picture))
     return tuple(plots)
 
@@ -99,11 +99,11 @@ def _calibration_plot(heads: Mapping[str, HeadMetrics]) -> Plot:
     return Plot(
         "Calibration",
         "Predicted probability against the share that came true, for each head",
-        _draw(lambda figure: _calibration(figure, heads), min(3.2 * len(heads), 12.8), 3.4),
+        draw_svg(lambda figure: _calibration(figure, heads), min(3.2 * len(heads), 12.8), 3.4),
     )
 
 
-def _draw(paint: Callable[[Figure], None], width: float, height: float) -> str:
+def draw_svg(paint: Callable[[Figure], None], width: float, height: float) -> str:
     """SVG text of a figure of the given size in inches."""
     try:
         from matplotlib import rc_context

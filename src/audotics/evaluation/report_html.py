@@ -53,10 +53,15 @@ def report_page(report: EvaluationReport, title: str) -> str:
     body = "".join(
         [
             _header(report, title),
-            *(_plot(plot) for plot in report_plots(report)),
-            *(_table(table) for table in report_tables(report)),
+            *(plot_section(plot) for plot in report_plots(report)),
+            *(table_section(table) for table in report_tables(report)),
         ]
     )
+    return whole_page(title, body)
+
+
+def whole_page(title: str, body: str) -> str:
+    """A page round sections that are HTML already: no scripts, nothing loaded from elsewhere."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -83,7 +88,8 @@ def _header(report: EvaluationReport, title: str) -> str:
     )
 
 
-def _plot(plot: Plot) -> str:
+def plot_section(plot: Plot) -> str:
+    """A picture with its heading as HTML."""
     # As an image the picture can neither run a script nor clash with the ids of another one.
     encoded = base64.b64encode(plot.svg.encode()).decode()
     return (
@@ -92,7 +98,8 @@ def _plot(plot: Plot) -> str:
     )
 
 
-def _table(table: ReportTable) -> str:
+def table_section(table: ReportTable) -> str:
+    """A table with its title and note as HTML; every text in it is escaped."""
     head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in table.rows
