@@ -37,7 +37,11 @@ TRAINED_UNTIL = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
 
 def small_recommender(seed: int = 0) -> Recommender:
     """Fitted on the planted world; another seed gives other listeners the same tracks."""
-    corpus = build_corpus(planted_events(seed=seed), planted_tracks(), planted_users())
+    return recommender_over(build_corpus(planted_events(seed=seed), planted_tracks(), planted_users()))
+
+
+def recommender_over(corpus: Corpus) -> Recommender:
+    """Fitted on any corpus, with a ranker that takes the mean of the retrievers' scores."""
     generator = CandidateGenerator(
         [new_retriever(name, settings).fit(corpus) for name, settings in RETRIEVERS.items()], 30
     )

@@ -131,7 +131,7 @@ class ExposureLog:
         )
 
     def frames(
-        self, since_us: int | None = None, rows: int = 20_000, *, teams: bool = False
+        self, since_us: int | None = None, rows: int = 20_000, *, teams: bool = False, after: int = 0
     ) -> Iterator[pl.DataFrame]:
         """All exposures as tables, in the order in which they were written.
 
@@ -142,13 +142,14 @@ class ExposureLog:
             since_us: Only those shown at this time (UTC microseconds) or later.
             rows: Rows of a table.
             teams: Whether to add ``teams``, a list of text: null but for interleaved slates.
+            after: Only exposures with a greater ``seq``; they are numbered together with events.
 
         Raises:
             UnavailableError: The database does not answer.
         """
         from audotics.journal.exposure_frames import exposure_frame, with_teams
 
-        page, seq = select(table).order_by(table.c.seq).limit(rows), 0
+        page, seq = select(table).order_by(table.c.seq).limit(rows), after
         if since_us is not None:
             page = page.where(table.c.at_us >= since_us)
         while True:
