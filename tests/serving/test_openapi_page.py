@@ -21,6 +21,13 @@ PATHS = {
     "GET /v1/models",
     "POST /v1/models/promote",
     "POST /v1/models/rollback",
+    "GET /v1/experiments",
+    "POST /v1/experiments",
+    "GET /v1/experiments/{name}",
+    "POST /v1/experiments/{name}/start",
+    "POST /v1/experiments/{name}/shares",
+    "POST /v1/experiments/{name}/stop",
+    "POST /v1/experiments/{name}/promote",
     "GET /health/live",
     "GET /health/ready",
     "GET /metrics",
@@ -59,6 +66,14 @@ REQUESTS = [
     ("GET /v1/models", "/v1/models", {}, 200),
     ("POST /v1/models/promote", "/v1/models/promote", {"json": {"version": "x"}}, 403),
     ("POST /v1/models/rollback", "/v1/models/rollback", {}, 403),
+    ("GET /v1/experiments", "/v1/experiments", {}, 200),
+    ("GET /v1/experiments/{name}", "/v1/experiments/none", {}, 400),
+    ("GET /v1/experiments/{name}", "/v1/experiments/a,b", {}, 422),
+    ("POST /v1/experiments", "/v1/experiments", {"json": {"name": "x"}}, 403),
+    ("POST /v1/experiments/{name}/start", "/v1/experiments/x/start", {"json": {}}, 403),
+    ("POST /v1/experiments/{name}/shares", "/v1/experiments/x/shares", {"json": {"shares": {}}}, 403),
+    ("POST /v1/experiments/{name}/stop", "/v1/experiments/x/stop", {"json": {}}, 403),
+    ("POST /v1/experiments/{name}/promote", "/v1/experiments/x/promote", {"json": {"arm": "x"}}, 403),
     ("GET /health/live", "/health/live", {}, 200),
     ("GET /health/ready", "/health/ready", {}, 200),
     ("GET /metrics", "/metrics", {}, 200),
@@ -106,6 +121,9 @@ def test_operators_get_what_the_page_describes(open_api, own_models, tmp_path):
     api = open_api(models=own_models.folder, keys=tmp_path / "keys.json")
     api.headers["Authorization"] = f"Bearer {secret}"
     page = {one.name: one for one in operations(api.get("/openapi.json").json())}
+    one = "/v1/experiments/{name}"
+    arms = [{"name": "a", "share": 100}, {"name": "b", "share": 100, "model": own_models.second}]
+    experiment = {"name": "ranker", "arms": arms}
     for name, path, sent, status in (
         ("POST /v1/models/promote", "/v1/models/promote", {"json": {"version": own_models.second}}, 200),
         ("POST /v1/models/promote", "/v1/models/promote", {"json": {"version": "nothing"}}, 400),
@@ -113,6 +131,16 @@ def test_operators_get_what_the_page_describes(open_api, own_models, tmp_path):
         ("POST /v1/models/rollback", "/v1/models/rollback", {}, 200),
         ("POST /v1/models/rollback", "/v1/models/rollback", {}, 400),
         ("DELETE /v1/users/{user_id}", "/v1/users/u001", {}, 200),
+        ("POST /v1/experiments", "/v1/experiments", {"json": experiment}, 201),
+        ("POST /v1/experiments", "/v1/experiments", {"json": experiment}, 400),
+        ("POST /v1/experiments", "/v1/experiments", {"json": {**experiment, "arms": []}}, 422),
+        (f"POST {one}/stop", "/v1/experiments/ranker/stop", {"json": {}}, 409),
+        (f"POST {one}/start", "/v1/experiments/ranker/start", {"json": {"reason": "go"}}, 200),
+        (f"POST {one}/shares", "/v1/experiments/ranker/shares", {"json": {"shares": {"b": 200}}}, 200),
+        (f"POST {one}/promote", "/v1/experiments/ranker/promote", {"json": {"arm": "c"}}, 400),
+        (f"POST {one}/promote", "/v1/experiments/ranker/promote", {"json": {"arm": "b"}}, 200),
+        (f"GET {one}", "/v1/experiments/ranker", {}, 200),
+        ("GET /v1/experiments", "/v1/experiments", {}, 200),
     ):
         answer = api.request(page[name].method, path, **sent)
         assert answer.status_code == status, (path, answer.text)

@@ -14,6 +14,7 @@ from audotics.serving.access import Access, KeyFile
 from audotics.serving.middleware import RequestFrame
 from audotics.serving.routes import (
     events,
+    experiments,
     features,
     health,
     models,
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> ASGIApp:
         title="Audotics", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None
     )
     problems.install(app)
-    for room in (recommendations, events, playlists, tracks, features, users, models, health):
+    for room in (recommendations, events, playlists, tracks, features, users, models, experiments, health):
         app.include_router(room.router)
     # A tenth of the deadline: a request waits for several rounds of the loop, each as long as that at least.
     shedder = LoadShedder(settings.deadline_ms / 10_000)

@@ -103,10 +103,10 @@ class Variants:
         self._woken.set()
 
     @property
-    def trouble(self) -> str:
-        """What is wrong, in one line; empty where nothing is."""
+    def alarms(self) -> list[str]:
+        """What is wrong, one line each."""
         failed = [f"version {version} of an experiment: {why}" for version, why in self.failures.items()]
-        return "; ".join([*failed, *([self.database_trouble] if self.database_trouble else [])])
+        return [*failed, self.database_trouble] if self.database_trouble else failed
 
     @property
     def targets_new(self) -> bool:

@@ -27,7 +27,7 @@ async def ready(service: ServiceOf) -> HealthAnswer:
             service.models.trouble,
             service.journal_trouble,
             service.live_tracks.trouble,
-            service.variants.trouble,
+            "; ".join(service.variants.alarms),
             "the cache's Redis does not answer" if service.redis_is_away else "",
         )
         if text
