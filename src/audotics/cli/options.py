@@ -43,6 +43,17 @@ MapOption: TypeAlias = Annotated[
 
 QuietOption: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
+TrackOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        metavar="URI",
+        help="Log the run to this MLflow server or store; 'local' is mlflow.db among the models.",
+        show_default=False,
+    ),
+]
+"""``--track URI``: see `audotics.lifecycle.tracking`."""
+
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.options import JsonOption, ModelsOption, QuietOption
+from audotics.cli.options import JsonOption, ModelsOption, QuietOption, TrackOption
 
 if TYPE_CHECKING:
     from audotics.training.pipeline import Trained
@@ -40,6 +40,7 @@ def train(
     settings: _Settings = None,
     name: _Name = "model",
     include_heard: _IncludeHeard = False,
+    track: TrackOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,18 +58,38 @@ def train(
     from audotics.training.publishing import publish
 
     check_name(name, "version name")
+    if track is not None:
+        from audotics.lifecycle.tracking import check_tracking
+
+        check_tracking()
     wanted = read_config(config, [*(settings or ()), *(["include_heard=true"] if include_heard else [])])
     opened = Dataset.open(dataset)
     output.check_folder(models)
     progress = progress_on_stderr(quiet=quiet)
     trained = TrainingPipeline(wanted, progress).train(opened)
     version = publish(trained, opened, Registry(models), name, progress)
+    if track is not None:
+        _track(trained, version, track, models, quiet=quiet or as_json)
     if as_json:
         print(json.dumps(_as_dict(trained, version)))
     else:
         _print_summary(trained, version)
         if not quiet:
             print(f"Every table: audotics evaluate {dataset} --models {models}")
+
+
+def _track(trained: Trained, version: str, uri: str, models: Path, *, quiet: bool) -> None:
+    from audotics.cli import output
+    from audotics.lifecycle.tracking import TrackingError, track
+    from audotics.registry import Registry
+
+    try:
+        run_id = track(trained, Registry(models).show(version), uri, models)
+    except TrackingError as error:  # the version is published, which is what was asked for
+        output.note(str(error))
+        return
+    if not quiet:
+        print(f"Tracked as run {run_id}")
 
 
 def _as_dict(trained: Trained, version: str) -> dict[str, object]:

@@ -8,9 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from audotics.errors import BadInputError
-
-TABLE = "gates"
-"""Table of a configuration file in which limits may stand beside other settings."""
+from audotics.training.config import GATES
 
 
 class DataLimits(BaseModel):
@@ -153,7 +151,7 @@ def read_limits(file: Path | None) -> GateLimits:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInputError(f"cannot be read as TOML ({error})", where=str(file)) from error
     try:
-        return GateLimits.model_validate(values.get(TABLE, values))
+        return GateLimits.model_validate(values.get(GATES, values))
     except ValidationError as error:
         known = [*GateLimits.model_fields, *(f"data.{name}" for name in DataLimits.model_fields)]
-        raise BadInputError.in_setting(error, f"{file}: {TABLE}.", known) from error
+        raise BadInputError.in_setting(error, f"{file}: {GATES}.", known) from error

@@ -15,6 +15,9 @@ from audotics.ranking.names import ranker_class
 from audotics.retrieval.names import new_retriever, retriever_class
 from audotics.training.splitting import SplitName
 
+GATES = "gates"
+"""Table of a settings file that is not training's: `audotics.lifecycle.limits` reads it."""
+
 RANKERS = ("single", "mean", "logistic", "linear", "boosted", "deep", "blend")
 
 
@@ -91,7 +94,7 @@ def read_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
     """Settings from a TOML file and ``key=value`` assignments, which win.
 
     Args:
-        file: TOML with the fields of `TrainConfig`.
+        file: TOML with the fields of `TrainConfig`, and perhaps the limits of the gates beside them.
         assignments: ``key=value`` with the value as in TOML; a dotted key reaches into a table
             (``settings.ials.rank=64``), a bare word is taken as text.
 
@@ -104,6 +107,7 @@ def read_config(file: Path | None, assignments: Sequence[str]) -> TrainConfig:
             values = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadInputError(f"cannot be read as TOML ({error})", where=str(file)) from error
+    values.pop(GATES, None)
     for assignment in assignments:
         _assign(values, assignment)
     try:
