@@ -27,6 +27,7 @@ COMMAND_MODULES = (
     "recommend",
     "serve",
     "monitor",
+    "experiment",
     "models",
     "doctor",
 )
