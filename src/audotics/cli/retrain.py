@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,8 +132,7 @@ def _installation(models: Path, database: str | None, limits: Path | None, *, qu
         models,
         open_engine(url, timeout_s=DATABASE_TIMEOUT_S),
         read_limits(limits),
-        threading.Event(),
-        lambda checkpoint: progress_on_stderr(quiet=quiet, checkpoint=checkpoint),
+        new_progress=lambda checkpoint: progress_on_stderr(quiet=quiet, checkpoint=checkpoint),
     )
 
 

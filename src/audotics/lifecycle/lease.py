@@ -186,9 +186,9 @@ class Lease:
         return renewed
 
     def _update(self, connection: Connection) -> bool:
-        now = _now_us(self._engine)
-        mine = (leases.c.name == self._name, leases.c.token == self._token, leases.c.expires_us > now)
-        later = update(leases).where(*mine).values(expires_us=now + self._life_us)
+        # Even after its end: as long as the row has our token nobody else has had the lease since.
+        mine = (leases.c.name == self._name, leases.c.token == self._token)
+        later = update(leases).where(*mine).values(expires_us=_now_us(self._engine) + self._life_us)
         return connection.execute(later).rowcount == 1
 
     def _keep_alive(self) -> None:

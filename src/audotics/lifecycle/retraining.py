@@ -230,9 +230,9 @@ class Retraining:
         draft = draft.model_copy(update={"gates": verdict.to_json()})
         if not verdict.passed:
             return self._refused(draft, verdict.reasons)
-        self._progress.checkpoint()
-        self._keep(draft, "passed", verdict.reasons)
-        self.registry.set_alias(CHAMPION, version)
+        with self._progress.stage("promote"):
+            self._keep(draft, "passed", verdict.reasons)
+            self.registry.set_alias(CHAMPION, version)
         report = self._keep(draft, "promoted", verdict.reasons)
         self._prune()
         return report

@@ -14,7 +14,7 @@ from audotics.errors import UnavailableError
 from audotics.journal.events import EventJournal
 from audotics.lifecycle.data_folders import DataFolders
 from audotics.lifecycle.gatekeeping import LimitGates
-from audotics.lifecycle.lease import Lease
+from audotics.lifecycle.lease import LIFE_S, Lease
 from audotics.lifecycle.limits import GateLimits
 from audotics.lifecycle.reports import ReportFolder, RetrainReport
 from audotics.lifecycle.retraining import Retraining, RetrainSettings
@@ -40,6 +40,7 @@ class Installation:
         engine: Of the journal.
         limits: Of the gates.
         stop: Set to end the work between two steps.
+        lease_life_s: How long a dead process keeps the next one waiting.
         new_progress: Makes who is told of the stages of one run, given its checkpoint.
     """
 
@@ -47,6 +48,7 @@ class Installation:
     engine: Engine
     limits: GateLimits = field(default_factory=GateLimits)
     stop: threading.Event = field(default_factory=threading.Event)
+    lease_life_s: float = LIFE_S
     new_progress: Callable[[Callable[[], None]], Progress] = lambda checkpoint: Progress(None, checkpoint)
 
     def retrain(
@@ -64,7 +66,7 @@ class Installation:
             StoppedError: `stop` was set.
             AudoticsError: See `Retraining.run`.
         """
-        with Lease(self.engine).held(wait_s, self.stop.is_set) as lease:
+        with Lease(self.engine, life_s=self.lease_life_s).held(wait_s, self.stop.is_set) as lease:
 
             def checkpoint() -> None:
                 if self.stop.is_set():
