@@ -5,7 +5,7 @@
 Simulated listeners with a known taste ask for slates during a week. The control ranks by that taste with
 errors, the treatment with smaller ones; what is completed follows from taste and place alone. Prints a
 Markdown table: listeners for 80 % power at 5 % (two-sided), by A/B on completions a slate (a ratio, by the
-delta method over listeners), by A/B with CUPED on the week before, and by team draft interleaving; in brackets
+delta method over listeners), by A/B with CUPED on the week before, by team draft interleaving; in brackets
 the power that experiments of just that size then had. The last two columns say how many times more A/B needs.
 """
 
