@@ -15,7 +15,7 @@ from audotics.domain import Query, Slate
 from audotics.errors import BadInputError, OpenCircuitError, UnavailableError
 from audotics.experiments.hashing import xxh64
 from audotics.recommender.reactions import Reactions
-from audotics.resilience import Admission, CircuitBreaker, Deadline
+from audotics.resilience import Admission, CircuitBreaker, Deadline, LoneWorker
 from audotics.serving.asking import ERASED, Ask
 from audotics.serving.cache import CacheManager, Origin
 from audotics.serving.encoding import Answer, Rung, ServedFrom
@@ -76,7 +76,7 @@ class Answering:
         self._variants = variants
         self.admission = Admission(in_flight)
         self._journal_breaker = CircuitBreaker("journal", counts=(UnavailableError,))
-        self._computing = ThreadPoolExecutor(1, "compute")
+        self._computing = LoneWorker("compute")
         self._reading = ThreadPoolExecutor(2, "profiles")
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class Answering:
 
     def begin_anew(self) -> None:
         """Leave what is being computed to itself, as it hangs, and compute on another thread."""
-        hung, self._computing = self._computing, ThreadPoolExecutor(1, "compute")
+        hung, self._computing = self._computing, LoneWorker("compute")
         self.admission = Admission(self._in_flight)
         hung.shutdown(wait=False)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from audotics.domain import Query, Slate
 from audotics.recommender.reactions import Reactions
+from audotics.resilience import LoneWorker
 from audotics.serving.guardrails.shadow import Comparison, Shadow
 from audotics.serving.served import Served
 
@@ -37,7 +37,7 @@ class Shadowing:
         on_compared: Callable[[Comparison], object],
     ) -> None:
         self._reactions, self._on_compared = reactions, on_compared
-        self._thread = ThreadPoolExecutor(1, "shadow")
+        self._thread = LoneWorker("shadow")
         self._previous: Served | None = None
         self._shadow: Shadow | None = None
         self._n = 0
