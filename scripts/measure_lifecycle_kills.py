@@ -2,8 +2,9 @@
 
     .venv/bin/python scripts/measure_lifecycle_kills.py [--kills 200] [--seed 0] [--json FILE]
 
-Half of the kills come at any moment of a run, half at a random moment of building the data, publishing, judging
-or promoting, which are short beside training. A reader loads, verifies and asks the champion all the while.
+Half of the kills come at any moment of a run, half at a random moment of building the data, publishing,
+judging or promoting, which are short beside training. A reader loads, verifies and asks the champion all
+the while.
 """
 
 from __future__ import annotations

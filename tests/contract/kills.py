@@ -181,7 +181,7 @@ def _one(
     usual: dict[str, float],
     rng: random.Random,
 ) -> bool:
-    """One retraining, killed at a random moment of the step aimed at ("" any, None never); whether it ended."""
+    """One retraining, killed at some moment of the step aimed at ("" any, None never); whether it ended."""
     assert nursery.stdin is not None
     assert nursery.stdout is not None
     print("go", file=nursery.stdin, flush=True)

@@ -56,6 +56,9 @@ def retrain(
     tune: Annotated[
         bool, typer.Option("--tune", help="Search the retrievers' settings anew, as `train` does.")
     ] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Start at random, not from what the champion learned.")
+    ] = False,
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long to wait for a retraining that is under way.")
     ] = 0.0,
@@ -95,7 +98,7 @@ def retrain(
 
     check_name(name, "version name")
     changes = read_config(config, settings or ()).model_dump(exclude_unset=True)
-    wanted = RetrainSettings(data, held_out_days, changes, tune, name)
+    wanted = RetrainSettings(data, held_out_days, changes, tune, not cold, name)
     installation = _installation(models, database, limits, quiet=quiet)
     if not watch:
         report = installation.retrain(wanted, wait_s=wait)

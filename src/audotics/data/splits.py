@@ -57,6 +57,7 @@ def split_by_time(
     *,
     test_days: float | None = None,
     test_share: float | None = None,
+    starts_at: datetime | None = None,
     gap_minutes: float = DEFAULT_GAP_MINUTES,
     train_days: float | None = None,
 ) -> Split:
@@ -66,25 +67,29 @@ def split_by_time(
 
     Args:
         events: Events with timestamps.
-        test_days: Length of the test part, counted back from the last event. Give this or ``test_share``.
+        test_days: Length of the test part, counted back from the last event. Give this, ``test_share`` or
+            ``starts_at``.
         test_share: Share of all timed events in the test part (more where many have the same time).
+        starts_at: Begin of the test part, with a time zone.
         gap_minutes: Time before the test part that is left out.
         train_days: Length of the training part; None takes everything before the gap.
 
     Raises:
         BadInputError: No event has a time, or the arguments leave a part empty.
     """
-    if (test_days is None) == (test_share is None):
-        raise BadInputError("give either test_days or test_share, and not both", where="split_by_time")
+    if sum(given is not None for given in (test_days, test_share, starts_at)) != 1:
+        raise BadInputError("give one of test_days, test_share and starts_at", where="split_by_time")
     times = _sorted_times(events)
     if not len(times):
         raise BadInputError("the events have no timestamps", where="split", remedy="Use split_random instead")
-    if test_days is not None:
-        start_at, size = _moment(times[-1]) - _days(test_days), f"{test_days:g} days"
+    if starts_at is not None:
+        start_at, size = starts_at, f"what came since {starts_at:%Y-%m-%d %H:%M}"
+    elif test_days is not None:
+        start_at, size = _moment(times[-1]) - _days(test_days), f"the last {test_days:g} days"
     else:
         share = _valid_share(test_share)
-        start_at, size = _moment(_start_of_last(times, share)), f"{share:.0%} of the events"
-    description = f"global time: the last {size} after a gap of {gap_minutes:g} minutes"
+        start_at, size = _moment(_start_of_last(times, share)), f"the last {share:.0%} of the events"
+    description = f"global time: {size} after a gap of {gap_minutes:g} minutes"
     cutoff_at = start_at - timedelta(minutes=gap_minutes)
     before = pl.col("timestamp") < cutoff_at
     if train_days is not None:

@@ -37,7 +37,8 @@ from audotics.registry.names import CHALLENGER, CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress
 from audotics.training.pipeline import TrainingPipeline
-from audotics.training.publishing import publish
+from audotics.training.publishing import load_version, publish
+from audotics.training.warm_start import WarmStart
 
 ORIGIN = "retrained"
 """Entry of a manifest's ``config`` that says from which champion a version was retrained."""
@@ -52,6 +53,7 @@ class RetrainSettings:
         held_out_days: The newest days, which judge.
         changes: Settings of training that differ from the champion's.
         tune: Whether to search the retrievers' settings anew instead of taking over the champion's.
+        warm: Whether to start from what the champion learned; else everything starts at random.
         name: A name of the new version for people.
     """
 
@@ -59,6 +61,7 @@ class RetrainSettings:
     held_out_days: float = 1.0
     changes: Mapping[str, Any] = field(default_factory=dict)
     tune: bool = False
+    warm: bool = True
     name: str = "retrained"
 
 
@@ -180,7 +183,11 @@ class Retraining:
         """Train on what lies before the held-out days, and publish."""
         config = config_like(champion, self._settings.changes, tune=self._settings.tune)
         known = dataset.before(held.starts_at)
-        trained = TrainingPipeline(config, self._progress).train(known)
+        warm = None
+        if self._settings.warm:
+            recommender = load_version(self.registry, champion.version)
+            warm = WarmStart.of(recommender, champion.dataset.ends_at or champion.created_at)
+        trained = TrainingPipeline(config, self._progress).train(known, warm)
         self._progress.checkpoint()
         origin: JsonValue = {
             "champion": champion.version,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from audotics.data.interactions import Interactions
 from audotics.domain import FloatArray
+from audotics.ranking.vectors import VectorStart
 
 
 class ModelConfig(BaseModel):
@@ -83,11 +84,13 @@ class RankingWorld:
             ``n_content`` may be 0.
         interactions: Pairs for pre-training, ``[n_users, n_tracks]``; they must not hold the plays that
             are labels of the training or validation lists. None leaves pre-training out.
+        start: Where listeners and tracks begin; whoever learned it must not know those plays either.
     """
 
     n_users: int
     content: FloatArray
     interactions: Interactions | None = None
+    start: VectorStart | None = None
 
     @property
     def n_tracks(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from audotics.errors import DamagedError
 from audotics.ranking.config import ModelShape
 from audotics.ranking.model import DeepRecommender
 from audotics.ranking.runtimes.naming import SAVED_MODEL
@@ -44,3 +45,19 @@ def export_model(model: DeepRecommender, folder: Path) -> None:
     )
     model.export(str(folder / SAVED_MODEL), format="tf_saved_model", input_signature=signature, verbose=False)
     model.save(folder / KERAS)
+
+
+def load_model(folder: Path) -> DeepRecommender:
+    """The model that `export_model` wrote, for training tools; Keras runs no code from the file.
+
+    Raises:
+        DamagedError: The file is missing or does not hold such a model.
+    """
+    path = folder / KERAS
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedError(f"the deep model cannot be read ({error})", where=str(path)) from error
+    if not isinstance(model, DeepRecommender):
+        raise DamagedError("is no deep model of ours", where=str(path))
+    return model

@@ -19,11 +19,13 @@ except ModuleNotFoundError as error:
 
 from audotics.ranking.config import ModelConfig, ModelShape
 from audotics.ranking.embedding import GatherEmbedding
+from audotics.ranking.vectors import EarlierVectors, VectorStart
 
 TensorMap = dict[str, tf.Tensor]
 
 _NO_OTHERS: Mapping[str, FloatArray] = MappingProxyType({})
 _N_LIKENESSES = 3
+_ROWS_AT_ONCE = 65_536
 _SHARPNESS = 10.0
 """Of the attention to recent tracks: between their mean (0) and the likest alone."""
 
@@ -133,6 +135,31 @@ class DeepRecommender(keras.Model):  # type: ignore[misc]
         self.skip.kernel.assign(kernel)
         if self.shape.n_content:
             self.content.assign(np.pad(content, [(0, 1), (0, 0)]).astype(np.float32))
+
+    def vectors(self) -> EarlierVectors:
+        """Vectors of all known listeners and tracks."""
+        tracks = [
+            self.track_vectors(
+                tf.range(start, min(start + _ROWS_AT_ONCE, self.shape.n_tracks)), False
+            ).numpy()
+            for start in range(0, self.shape.n_tracks, _ROWS_AT_ONCE)
+        ]
+        users = self.users.table.numpy()[: self.shape.n_users]
+        return EarlierVectors(users, np.concatenate([np.zeros((0, users.shape[1]), np.float32), *tracks]))
+
+    def start_vectors(self, start: VectorStart) -> None:
+        """Place listeners and tracks where an earlier model had them, whatever their content adds by now.
+
+        Call it after `start_from`, which brings the content.
+        """
+        users, tracks = self.users.table.numpy(), self.tracks.table.numpy()
+        known = np.flatnonzero(start.tracks_told)
+        users[np.flatnonzero(start.users_told)] = start.users[start.users_told]
+        tracks[known] = start.tracks[known]
+        if self.shape.n_content:
+            tracks[known] -= self.content.numpy()[known] @ self.content_projection.kernel.numpy()
+        self.users.table.assign(users)
+        self.tracks.table.assign(tracks)
 
     def call(self, inputs: TensorMap, training: bool = False) -> TensorMap:
         """Logits ``[batch, width]`` by head."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from audotics.data.compressed import Compressed
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import QueryBatch
-from audotics.domain import FloatArray, IndexArray
+from audotics.domain import BoolArray, FloatArray, IndexArray
 from audotics.retrieval.factored import FactoredRetriever
 from audotics.retrieval.learned import strongest_tracks
 from audotics.retrieval.protocol import (
@@ -24,10 +26,14 @@ from audotics.retrieval.protocol import (
     SearchSpace,
 )
 from audotics.retrieval.row_solver import Rows, RowSolver
+from audotics.retrieval.warm_start import TrackRows
 from audotics.retrieval.weighting import HALF_LIFE, HistoryWeights, play_scale, play_weights, weighting_arrays
 
 MAX_FLOPS = 2e13
 """Most floating-point operations of a fit that tuning considers: minutes on two cores."""
+
+WARM_SHARE = 1 / 3
+"""Part of the sweeps that a warm start needs to get as far as a cold one with all of them."""
 
 
 class IALSConfig(RetrieverConfig):
@@ -90,6 +96,16 @@ class IALS(FactoredRetriever[IALSConfig]):
         ranks = tuple(rank for rank in (128, 256, 512) if _flops(corpus.interactions, rank) <= MAX_FLOPS)
         return {**super().search_space(corpus), "rank": Choice(ranks or (64,))}
 
+    _earlier: tuple[FloatArray, BoolArray] | None = None
+
+    def start_from(self, earlier: Mapping[str, npt.NDArray[Any]], rows: TrackRows) -> None:
+        """Start the next fit from earlier track factors; it then takes `WARM_SHARE` of the sweeps.
+
+        Listeners need no start: the first half of a sweep solves them against the tracks. See
+        `audotics.retrieval.warm_start.WarmStarting`.
+        """
+        self._earlier = rows.carried(earlier[self.vectors_name])
+
     def learn(self, corpus: Corpus) -> Arrays:
         """Alternate over listeners and tracks for the configured number of sweeps."""
         # Learning only: loading and scoring a stored retriever must not need this library.
@@ -105,14 +121,12 @@ class IALS(FactoredRetriever[IALSConfig]):
         per_user = interactions.n_pairs / max(1, int(np.count_nonzero(interactions.lengths)))
         per_track = interactions.n_pairs / n_warm_tracks
         unobserved = self.config.unobserved_ratio * per_user / n_warm_tracks
-        random = np.random.default_rng(self.config.seed)
-        spread = 0.1 / np.sqrt(self.config.rank)
-        tracks = random.normal(0.0, spread, (corpus.n_tracks, self.config.rank)).astype(np.float32)
+        tracks, n_sweeps = self._start(corpus.n_tracks)
         # A cold track must not weigh in the Gram matrix of the first sweep.
         tracks[~warm] = 0.0
         # Threads of the linear algebra library cost more than they bring on thousands of small systems.
         with threadpool_limits(limits=1, user_api="blas"):
-            for _ in range(self.config.sweeps):
+            for _ in range(n_sweeps):
                 solver = RowSolver.rotated(tracks, unobserved)
                 users = solver.solve(by_user, self._ridge(by_user, per_user))
                 solver = RowSolver.rotated(users, unobserved)
@@ -124,6 +138,19 @@ class IALS(FactoredRetriever[IALSConfig]):
             **weighting_arrays(interactions),
             "pairs_per_user": np.array([per_user], np.float32),
         }
+
+    def _start(self, n_tracks: int) -> tuple[FloatArray, int]:
+        """Factors of the tracks to begin with ``[n_tracks, rank]``, and how many sweeps are needed then."""
+        rank = self.config.rank
+        random = np.random.default_rng(self.config.seed)
+        tracks = random.normal(0.0, 0.1 / np.sqrt(rank), (n_tracks, rank)).astype(np.float32)
+        if self._earlier is None:
+            return tracks, self.config.sweeps
+        factors, told = self._earlier
+        self._earlier = None
+        shared = min(rank, factors.shape[1])
+        tracks[told, :shared] = factors[told, :shared]
+        return tracks, max(1, round(WARM_SHARE * self.config.sweeps))
 
     def query_vectors(self, batch: QueryBatch) -> FloatArray:
         """Folded-in factors ``[batch, rank]``."""

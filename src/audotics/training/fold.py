@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 from audotics.data.corpus import POSITIVE_EVENTS, Corpus, build_corpus
 from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME, QueryBatch
-from audotics.data.splits import assert_no_leak
+from audotics.data.splits import assert_no_leak, split_by_time
 from audotics.domain import PADDING, BoolArray, IndexArray, Mode
 from audotics.recommender.candidates import Allowed
 from audotics.training.splitting import SplitName, named_split
@@ -172,6 +173,7 @@ def hide(
     users: pl.DataFrame,
     *,
     way: SplitName = "auto",
+    since: datetime | None = None,
     most_listeners: int | None = None,
     seed: int,
     include_heard: bool,
@@ -183,13 +185,14 @@ def hide(
         tracks: The catalogue.
         users: The users table.
         way: How to split; ``auto`` takes what the data suggests (`choose_split`).
+        since: Hide what happened from this moment on, whatever ``way`` says.
         most_listeners: Where each listener is split apart, at most so many have something hidden, and all
             others stay whole: what is fitted on the visible part is then nearer to the final model.
         seed: Seed of a random split and of the draw of listeners.
         include_heard: Whether hidden plays of heard tracks count as answers.
     """
     numbered = events.with_row_index("row")
-    split = named_split(numbered, way, seed)
+    split = split_by_time(numbered, starts_at=since) if since else named_split(numbered, way, seed)
     assert_no_leak(split)
     hidden = _marked(split.test, events.height)
     if split.cutoff_at is None and most_listeners is not None:

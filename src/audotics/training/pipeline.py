@@ -35,6 +35,7 @@ from audotics.training.preparation import (
 )
 from audotics.training.rankers import RankerFactory
 from audotics.training.tuning import Trial, chosen_trial, tune
+from audotics.training.warm_start import WarmRows, WarmStart
 
 TunedSettings = dict[str, dict[str, Any]]
 
@@ -89,19 +90,27 @@ class TrainingPipeline:
         self.progress = progress or Progress()
         self.track_processor = DataProcessor()
 
-    def train(self, dataset: Dataset) -> Trained:
+    def train(self, dataset: Dataset, warm: WarmStart | None = None) -> Trained:
         """Train on all of a Dataset.
+
+        Args:
+            dataset: The data.
+            warm: An earlier version to begin with; what is hidden is then what that one does not know, if
+                that is enough.
 
         Raises:
             BadInputError: There is too little data to hold anything out.
         """
         with self.progress.stage("read and hide"):
-            fold = hidden_fold(dataset, self.config)
+            since = None if warm is None else warm.hide_since(dataset)
+            fold = hidden_fold(dataset, self.config, since)
             asked, again = parted(fold, self.config), parted_repeats(fold, self.config)
         trials, tuned = self._tune(asked.teach, None if again is None else again.teach)
+        # One that has learned from what is hidden must not help to fit what is judged by it.
+        honest = warm.into(fold.visible) if warm is not None and since is not None else None
         with self.progress.stage("fit retrievers on what is visible"):
-            visible = self._fitted(fold.visible, tuned)
-        factory = RankerFactory(self.config, self._world(fold))
+            visible = self._fitted(fold.visible, tuned, honest)
+        factory = RankerFactory(self.config, self._world(fold, honest))
         unheard = self._learn(asked, self._generator(visible, fold.mode), factory)
         heard = None
         if again is not None:
@@ -120,7 +129,7 @@ class TrainingPipeline:
                 recommender=knowing_visible,
             )
         with self.progress.stage("fit everything on all events"):
-            everything = self._fitted(fold.corpus, tuned)
+            everything = self._fitted(fold.corpus, tuned, None if warm is None else warm.into(fold.corpus))
             recommender = self._recommender(
                 fold.corpus,
                 unheard.final(fold.corpus, self._generator(everything, fold.mode).retrievers),
@@ -191,11 +200,13 @@ class TrainingPipeline:
             tuned[name] = chosen_trial(trials[name]).settings
         return trials, tuned
 
-    def _fitted(self, corpus: Corpus, tuned: TunedSettings) -> list[Retriever]:
-        return [new_retriever(name, settings).fit(corpus) for name, settings in tuned.items()]
+    def _fitted(self, corpus: Corpus, tuned: TunedSettings, warm: WarmRows | None) -> list[Retriever]:
+        retrievers = (new_retriever(name, settings) for name, settings in tuned.items())
+        return [(one if warm is None else warm.begin(one)).fit(corpus) for one in retrievers]
 
-    def _world(self, fold: Fold) -> RankingWorld:
+    def _world(self, fold: Fold, warm: WarmRows | None) -> RankingWorld:
         with self.progress.stage("process track features"):
             processed = self.track_processor.fit_transform(fold.corpus.track_table)
         content = np.asarray(processed, dtype=np.float32)
-        return RankingWorld(fold.corpus.n_users, content, fold.visible.interactions)
+        start = None if warm is None else warm.vectors()
+        return RankingWorld(fold.corpus.n_users, content, fold.visible.interactions, start)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 
 from audotics.data.corpus import Corpus
@@ -21,8 +23,13 @@ TUNING_PAIRS = 400_000
 """Listener-track pairs beyond which retrievers are tuned on a sample of the listeners."""
 
 
-def hidden_fold(dataset: Dataset, config: TrainConfig) -> Fold:
+def hidden_fold(dataset: Dataset, config: TrainConfig, since: datetime | None = None) -> Fold:
     """All of a Dataset, part of its events hidden as the settings say.
+
+    Args:
+        dataset: The data.
+        config: Settings of the run.
+        since: Hide what happened from this moment on instead.
 
     Raises:
         BadInputError: There is too little data to hold anything out.
@@ -32,6 +39,7 @@ def hidden_fold(dataset: Dataset, config: TrainConfig) -> Fold:
         dataset.tracks(),
         dataset.users(),
         way=config.split,
+        since=since,
         most_listeners=config.hide_from,
         seed=config.seed,
         include_heard=config.include_heard,
