@@ -45,7 +45,7 @@ class Limits:
     failing: float = 0.05
     slower: float = 3.0
     slow: float = 0.5
-    late: float = 0.05
+    late: float = 0.1
     skipped: float = 0.05
     completed: float = 0.05
     likeness: float = 0.2
@@ -58,8 +58,9 @@ class Limits:
 SLACK_S = 0.005
 """Beside the factor: answers of a millisecond wait that long for the scheduler alone."""
 
-FEWEST_TIMES = 20
-"""Answers of the old version before its times are a measure."""
+FEWEST_BESIDE = 5
+"""Answers of the old version beside the new one before times are judged: that the machine has just become
+slower is not the new version's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Probation:
         self.limits = limits
         self.began_at = datetime.now(UTC)
         self.n_answers = self.n_stood_in = 0
-        self.shadow_seconds: deque[float] = deque(maxlen=500)
+        self.shadow_seconds: deque[float] = deque(maxlen=100)
         self._reference, self._own = reference, own
         self._skips, self._completions = [0, 0], [0, 0]
         self._slow_from = self._late_from = math.inf
@@ -115,7 +116,6 @@ class Probation:
             "alike": MeanAbove((1 + limits.more_alike) / 2),
         }
         self._unlike: MeanAbove | None = None
-        self.learn_times()
 
     def answered(self, seconds: float) -> None:
         """The new version computed an answer."""
@@ -155,11 +155,9 @@ class Probation:
             self._means["alike"].add((1 + comparison.more_alike) / 2)
 
     def learn_times(self) -> None:
-        """Take the old version's times anew: of before, or of now where the machine is slower now."""
-        known = self._reference.seconds, self.shadow_seconds
-        measures = [times for times in known if len(times) >= FEWEST_TIMES]
-        if measures:
-            slower = self.limits.slower
+        """Take the old version's times anew: of before, or of now where the machine has become slower."""
+        if len(self.shadow_seconds) >= FEWEST_BESIDE:
+            slower, measures = self.limits.slower, (self._reference.seconds, self.shadow_seconds)
             self._slow_from = slower * max(quantile(times, 0.5) for times in measures) + SLACK_S
             self._late_from = slower * max(quantile(times, 0.99) for times in measures) + SLACK_S
 
