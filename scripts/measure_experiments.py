@@ -1,0 +1,189 @@
+"""How far the statistics of experiments can be believed, on simulated listeners whose truth is known.
+
+    python scripts/measure_experiments.py aa [--tests 2000] [--listeners 1000] [--metric completion]
+    python scripts/measure_experiments.py power [--tests 200] [--listeners 2000] [--plot FILE.svg]
+    python scripts/measure_experiments.py faults [--tests 40] [--listeners 4000]
+    python scripts/measure_experiments.py off-policy [--tests 200] [--obp FOLDER]
+
+FOLDER holds obp 0.5.7: pip install --ignore-requires-python --no-deps --target FOLDER obp==0.5.7.
+Every table is printed as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from experiment_faults import PLANTED, clean, found_by, mismatch_looks
+from experiment_policies import load_obp, make_world, measure
+from experiment_runs import ALPHA, N_DAYS, Power, false_alarms, interleaving_power, power_of
+
+from audotics.experiments.definition import MetricName
+from audotics.experiments.power import Design, listeners_needed
+from audotics.experiments.rehearsal import Population
+
+UPLIFTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08)
+POPULATION = 20_000
+
+
+def aa(options: argparse.Namespace) -> None:
+    """Line 1: tests without an effect."""
+    people = Population.simulated(POPULATION, options.seed)
+    size = f"{options.tests:,} A/A tests of {options.listeners:,} listeners"
+    print(f"{size}, {N_DAYS} daily looks, 5 % promised\n")
+    print("| metric | | always valid, any day | naive, any day | fixed, last day | uniform (KS p) |")
+    print("|---|---|---|---|---|---|")
+    for name in options.metric:
+        lines = false_alarms(people, options.tests, options.listeners, MetricName(name), options.seed)
+        print("\n".join(lines), flush=True)
+
+
+def power(options: argparse.Namespace) -> None:
+    """Line 2: planted uplifts, and interleaving beside."""
+    people = Population.simulated(POPULATION, options.seed)
+    print(f"{options.tests:,} tests of {options.listeners:,} listeners each, {N_DAYS} days, completion rate;")
+    print("pairs are without / with CUPED.\n")
+    print(
+        "| change | found, last day | found, any day | covered, last day | covered, all days | median day |"
+    )
+    print("|---|---|---|---|---|---|")
+    rows = []
+    for uplift in UPLIFTS:
+        row = power_of(people, options.tests, options.listeners, uplift, options.seed)
+        rows.append(row)
+        print(
+            f"| {row.relative:+.1%} | {_pair(row.fixed)} | {_pair(row.any_day)} |"
+            f" {_pair(row.covered_fixed)} | {_pair(row.covered_any_day)} | {row.days_until_found:.0f} |",
+            flush=True,
+        )
+    if options.plot:
+        _plot(rows, options.plot)
+    _interleaving(people, rows[2], options)
+
+
+def _interleaving(people: Population, row: Power, options: argparse.Namespace) -> None:
+    """Listeners for 80 % power: A/B by its measured power, team draft by trying."""
+    print(f"\nListeners for 80 % power to find {row.relative:+.1%}, {N_DAYS} days\n")
+    print("| way | listeners |")
+    print("|---|---|")
+    for place, name in enumerate(("A/B, last day", "A/B with CUPED, last day")):
+        # The power at one size tells the effect in errors, and so the size for another power.
+        error = _error_from_power(row.fixed[place])
+        design = Design(mean=1.0, deviation=1.0 / error * (options.listeners / 4) ** 0.5)
+        print(f"| {name} | {2 * listeners_needed(design, 1.0):,} |")
+    sizes = [25, 50, 100, 200, 400, 800, 1600, 3200]
+    found = [
+        interleaving_power(people, options.tests, size, row.uplift, N_DAYS, options.seed) for size in sizes
+    ]
+    needed = float(np.exp(np.interp(0.8, np.maximum.accumulate(found), np.log(sizes))))
+    inside = found[-1] >= 0.8 > found[0]
+    print(f"| team draft | {f'about {needed:,.0f}' if inside else f'not from {sizes[0]} to {sizes[-1]:,}'} |")
+    curve = (f"{size:,}: {share:.0%}" for size, share in zip(sizes, found, strict=True))
+    print("\nTeam draft finds with so many listeners: " + ", ".join(curve))
+
+
+def _error_from_power(share: float) -> float:
+    """Effect in standard errors that a two-sided test at 5 % finds so often."""
+    from scipy import stats
+
+    clipped = min(max(share, 0.051), 0.9995)
+    return float(stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(clipped))
+
+
+def faults(options: argparse.Namespace) -> None:
+    """Line 3: planted faults and false alarms."""
+    people = Population.simulated(options.listeners, options.seed)
+    print(f"{options.tests} rehearsals of {options.listeners:,} listeners, 14 days each\n")
+    print("| fault | found by its check | other checks | said |")
+    print("|---|---|---|---|")
+    for name, (fault, check) in PLANTED.items():
+        checks, said = found_by(people, fault, options.tests, options.seed)
+        text = next((finding.text for finding in said if finding.check == check), "–")
+        others = {other: n for other, n in checks.items() if other != check}
+        print(f"| {name} | {checks[check]} of {options.tests} | {others or '–'} | {text} |", flush=True)
+    checks, _ = found_by(people, clean, 5 * options.tests, options.seed + 10_000)
+    print(f"\nWithout a fault, {5 * options.tests} rehearsals: {dict(checks) or 'no check found anything'}")
+    print("\nSample ratio at 1 %, daily looks for 28 days\n")
+    print("| listeners | lost from one arm | found, always valid | found, chi-squared |\n|---|---|---|---|")
+    for n_listeners, lost in ((14_000, 0.0), (14_000, 0.1), (50_000, 0.05), (200_000, 0.02)):
+        always, fixed = mismatch_looks(n_listeners, lost, 10_000, options.seed)
+        print(f"| {n_listeners:,} | {lost:.0%} | {always:.2%} | {fixed:.2%} |")
+
+
+def off_policy(options: argparse.Namespace) -> None:
+    """Line 4: estimates against the truth."""
+    world, obp = make_world(options.seed), load_obp(options.obp)
+    if obp is None:
+        print("obp is not there (--obp FOLDER): its column is empty\n")
+    print(
+        f"{options.tests} logs each; the logging policy earns {world.truth(world.logging):.4f} per answer\n"
+    )
+    heads = "target", "truth", "answers", "estimator", "bias", "deviation", "RMSE", "covered"
+    print(f"| {' | '.join(heads)} | obp: bias, deviation | refused |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    gaps = []
+    for name, target in world.targets.items():
+        for n_answers in (1000, 10_000):
+            lines, gap = measure(world, target, n_answers, options.tests, obp, options.seed)
+            gaps.append(gap)
+            for line in lines:
+                print(f"| {name} | {world.truth(target):.4f} | {n_answers:,} | {line}", flush=True)
+    if obp is not None:
+        print(f"\nLargest difference to obp on the same log: {max(gaps):.1e}")
+
+
+def _pair(shares: tuple[float, float]) -> str:
+    return f"{shares[0]:.1%} / {shares[1]:.1%}"
+
+
+def _plot(rows: list[Power], target: Path) -> None:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from audotics.evaluation.plots import ACCENT, OTHERS, STYLE
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.0, 3.6))
+        axis = figure.subplots()
+        change = [100 * row.relative for row in rows]
+        for name, pick, style in (("last day", "fixed", "-"), ("any day, always valid", "any_day", "--")):
+            for place, (cuped, colour) in enumerate(((", no CUPED", OTHERS[0]), (", CUPED", ACCENT))):
+                shares = [100 * getattr(row, pick)[place] for row in rows]
+                axis.plot(change, shares, style, color=colour, marker="o", markersize=3.5, label=name + cuped)
+        axis.axhline(5, color=OTHERS[2], linewidth=0.8)
+        axis.set(xlabel="true change of the completion rate, %", ylabel="found, %", ylim=(0, 103))
+        axis.legend(frameon=False)
+        axis.grid()
+        figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+
+
+def main() -> None:
+    """Run one of the measurements and say how long it took."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    for name, run, tests, listeners in (
+        ("aa", aa, 2000, 1000),
+        ("power", power, 200, 2000),
+        ("faults", faults, 40, 4000),
+        ("off-policy", off_policy, 200, 0),
+    ):
+        command = commands.add_parser(name)
+        command.set_defaults(run=run)
+        command.add_argument("--tests", type=int, default=tests)
+        command.add_argument("--listeners", type=int, default=listeners)
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--metric", nargs="+", default=["completion"])
+        command.add_argument("--plot", type=Path)
+        command.add_argument("--obp", type=Path)
+    options = parser.parse_args()
+    started = time.perf_counter()
+    options.run(options)
+    print(f"\n{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
