@@ -30,7 +30,7 @@ from audotics.telemetry import Progress
 CHALLENGER, CHAMPION = "challenger", "champion"
 CUTOFFS = (10, 20)
 N_SAMPLED = 200
-"""Listeners for whom latency and skew are measured."""
+"""Listeners for whom latency and skew are measured, as a default."""
 
 
 class _Frozen(BaseModel):
@@ -96,6 +96,7 @@ def gather(
     findings: Sequence[Finding] = (),
     task: Task = Task.DISCOVER,
     most_listeners: int = MOST_LISTENERS,
+    n_sampled: int = N_SAMPLED,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evidence:
@@ -114,6 +115,7 @@ def gather(
         findings: What the checks of the data found.
         task: What is asked for and counts.
         most_listeners: Held-out listeners who are asked.
+        n_sampled: Those of them for whom latency and skew are measured.
         seed: Draws them, and the resamples.
         progress: Who is told.
 
@@ -136,6 +138,7 @@ def gather(
         in_memory=in_memory,
         findings=findings,
         task=task,
+        n_sampled=n_sampled,
         seed=seed,
         progress=progress,
     )
@@ -156,6 +159,7 @@ def gather_from(
     in_memory: Recommender | None = None,
     findings: Sequence[Finding] = (),
     task: Task = Task.DISCOVER,
+    n_sampled: int = N_SAMPLED,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evidence:
@@ -169,6 +173,7 @@ def gather_from(
         in_memory: See `gather`.
         findings: What the checks of the data found.
         task: What is asked for and counts.
+        n_sampled: Listeners for whom latency and skew are measured.
         seed: Of the resamples.
         progress: Who is told.
 
@@ -182,7 +187,8 @@ def gather_from(
     report = evaluator.report(list(results.values()), CHALLENGER)
     with progress.stage("measure chances"):
         heads = {name: head_quality(one, held_out) for name, one in answering.items()}
-    sample = held_out.user_ids[:N_SAMPLED]
+    asked = held_out.user_ids
+    sample = asked[:: max(1, len(asked) // n_sampled)][:n_sampled]
     with progress.stage("measure latency"):
         latency = measure_latency(answering | {CHALLENGER: challenger}, sample)
     with progress.stage("measure skew"):

@@ -160,7 +160,7 @@ def _new_tracks(evidence: Evidence, limits: GateLimits) -> Iterator[GateRow]:
     yield _at_most("new tracks", what, value, limits.most_new_tracks)
     if evidence.champion is not None:
         champion = _of_catalogue(evidence.champion, "new_track_share", evidence)
-        least = limits.new_track_factor * champion
+        least = max(0.0, min(limits.new_track_factor * champion, champion - limits.new_track_slack))
         yield _at_least("new tracks", f"{what}, with the champion {champion:.1%}", value, least)
 
 

@@ -12,7 +12,7 @@ from audotics.evaluation.heads import HeadMetrics, evaluate_heads
 from audotics.lifecycle.held_out import HeldOut
 from audotics.recommender.candidates import blocks
 from audotics.recommender.recommender import Recommender
-from audotics.training.lists import labels_of
+from audotics.training.lists import available_heads, labels_of
 
 MOST_LISTENERS = 1000
 
@@ -28,9 +28,11 @@ def head_quality(recommender: Recommender, held_out: HeldOut) -> dict[str, HeadM
     branch, since = recommender.unheard, held_out.since(recommender)
     if branch.heads is None:
         return {}
-    heads = branch.heads.heads_
     user_ids = held_out.user_ids[:MOST_LISTENERS]
     happened = _happened(held_out.test, user_ids, recommender.tracks)
+    # A test that tells of plays alone says nothing of the other reactions, not that there were none.
+    told = available_heads(happened)
+    heads = tuple(head for head in branch.heads.heads_ if head in told)
     chances, labels = [], []
     for start, stop in blocks(len(user_ids), len(recommender.tracks)):
         queries = [Query(user_id=user_id, mode=Mode.DISCOVER) for user_id in user_ids[start:stop]]

@@ -105,6 +105,9 @@ class GateLimits(BaseModel):
         le=1,
         description="Part of the champion's share of places for new tracks that must be left.",
     )
+    new_track_slack: float = Field(
+        0.01, ge=0, le=1, description="Share of places by which it may fall in any case: small shares jump."
+    )
     most_new_tracks: float = Field(0.4, ge=0, le=1, description="Share of places for new tracks, at most.")
     calibration_slack: float = Field(
         0.02, ge=0, description="Calibration error of a head above the champion's that is let through."

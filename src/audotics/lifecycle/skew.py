@@ -14,6 +14,9 @@ from audotics.recommender.recommender import Recommender
 
 LENGTH = 20
 
+UNLIMITED = 1e9
+"""Stands for the difference of scores of which one is not a number."""
+
 
 class Skew(BaseModel):
     """How far two paths to the same lists lie apart.
@@ -21,7 +24,7 @@ class Skew(BaseModel):
     Args:
         n_lists: Listeners asked both ways.
         score_difference: Largest difference of the scores of one track in one list, in standard deviations
-            of that list's scores.
+            of that list's scores; 0 where no list shares a track, which ``swapped`` tells.
         swapped: Share of places that hold a track which the other list does not hold.
         offline: What answered many at once: ``in memory`` as it was trained, or ``files``.
     """
@@ -61,14 +64,16 @@ def compared(many: pl.DataFrame, single: pl.DataFrame, *, n_lists: int, offline:
     """The distance of two tables of lists with columns ``user_id``, ``track_id`` and ``score``."""
     both = many.join(single, on=["user_id", "track_id"], suffix="_single")
     apart = (pl.col("score").cast(pl.Float64) - pl.col("score_single").cast(pl.Float64)).abs()
-    lists = both.group_by("user_id").agg(apart.max().alias("apart"), pl.col("score").std().alias("spread"))
+    lists = both.group_by("user_id").agg(
+        apart.nan_max().alias("apart"), pl.col("score").std().alias("spread")
+    )
     # Lists whose scores are all equal have no spread to measure by: there a difference counts as it is.
-    spread = pl.when(pl.col("spread") > 0).then("spread").otherwise(1.0)
-    largest = lists.select((pl.col("apart") / spread).max()).item()
+    unit = pl.when(pl.col("spread") > 0).then("spread").otherwise(1.0)
+    largest = lists.select((pl.col("apart") / unit).fill_nan(UNLIMITED).max()).item()
     n_places = max(many.height, single.height)
     return Skew(
         n_lists=n_lists,
-        score_difference=float("inf") if largest is None and n_places else float(largest or 0.0),
+        score_difference=min(float(largest or 0.0), UNLIMITED),
         swapped=(n_places - both.height) / n_places if n_places else 0.0,
         offline=offline,
     )
