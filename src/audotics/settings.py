@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     probation_s: float = Field(
         default=600.0, gt=0, description="How long a new version is watched and the one before kept."
     )
+    monitor_every_s: float = Field(
+        default=300.0,
+        ge=0,
+        description="How often drift and online quality are looked at, by a process of low priority beside "
+        "the server; 0 looks never. One server of several is enough.",
+    )
     rules: Path | None = Field(
         default=None, description="TOML with the rules of every slate (docs/slate.md)."
     )

@@ -8,8 +8,9 @@ import pytest
 
 from audotics.data.listening import BAND, HOUR, KNOWN_LISTENER, WEEKDAY
 from audotics.journal.exposure_frames import COLUMNS
-from audotics.monitoring.drift import DriftReport, drift_report
+from audotics.monitoring.drift import drift_report
 from audotics.monitoring.reference import Reference
+from audotics.monitoring.report import DriftReport
 from audotics.monitoring.scores import SCORES
 from audotics.monitoring.verdicts import Verdict, worst
 

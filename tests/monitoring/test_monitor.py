@@ -8,9 +8,10 @@ import pytest
 
 from audotics.errors import DamagedError
 from audotics.journal import open_engine
-from audotics.monitoring.monitor import MonitorReport, drift_summary, monitor
+from audotics.monitoring.monitor import drift_summary, monitor
 from audotics.monitoring.predictions import collect_predictions
 from audotics.monitoring.reference import Reference
+from audotics.monitoring.report import MonitorReport
 from audotics.monitoring.tables import headline, monitor_page, monitor_tables
 from audotics.monitoring.verdicts import Verdict
 from audotics.registry import Registry

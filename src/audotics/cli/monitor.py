@@ -14,7 +14,7 @@ from audotics.errors import BadInputError
 from audotics.registry.names import CHAMPION
 
 if TYPE_CHECKING:
-    from audotics.monitoring.monitor import MonitorReport
+    from audotics.monitoring.report import MonitorReport
 
 REFUSED = 3
 

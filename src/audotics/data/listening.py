@@ -11,12 +11,13 @@ from audotics.data.schema import CONTEXT_PREFIX, FEATURE_PREFIX
 
 HOUR, WEEKDAY = "context:hour", "context:weekday"
 KNOWN_LISTENER, KNOWN_TRACK, BAND = "known:listener", "known:track", "popularity:band"
+KNOWN, UNKNOWN = "known", "unknown"
 NEVER = "never played"
 
 _BANDS = ((0.01, "top 1 %"), (0.05, "next 4 %"), (0.2, "next 15 %"), (1.0, "the rest"))
 CELLS = {
-    KNOWN_LISTENER: ("known", "unknown"),
-    KNOWN_TRACK: ("known", "unknown"),
+    KNOWN_LISTENER: (KNOWN, UNKNOWN),
+    KNOWN_TRACK: (KNOWN, UNKNOWN),
     BAND: (*(label for _, label in _BANDS), NEVER),
 }
 """Values that these columns may have."""
@@ -103,15 +104,15 @@ def _aged(age: pl.Expr) -> pl.Expr:
 
 def _familiar(events: pl.DataFrame, known: Known) -> pl.DataFrame:
     users = events.select("user_id").join(
-        known.listeners.with_columns(known=pl.lit("known")), on="user_id", how="left", maintain_order="left"
+        known.listeners.with_columns(known=pl.lit(KNOWN)), on="user_id", how="left", maintain_order="left"
     )
     tracks = events.select("track_id").join(known.tracks, on="track_id", how="left", maintain_order="left")
     band = tracks["band"]
     return pl.DataFrame(
         {
-            KNOWN_LISTENER: users["known"].fill_null("unknown"),
+            KNOWN_LISTENER: users["known"].fill_null(UNKNOWN),
             KNOWN_TRACK: pl.select(
-                pl.when(band.is_null()).then(pl.lit("unknown")).otherwise(pl.lit("known"))
+                pl.when(band.is_null()).then(pl.lit(UNKNOWN)).otherwise(pl.lit(KNOWN))
             ).to_series(),
             BAND: band.fill_null(NEVER),
         }

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from audotics.data.distributions import Distribution
-from audotics.data.listening import BAND, HOUR, WEEKDAY, listening
+from audotics.data.listening import BAND, HOUR, UNKNOWN, WEEKDAY, listening
 from audotics.data.listening_profile import WEEK, Popularity
 from audotics.evaluation.significance import holm
 from audotics.monitoring.popularity import Spread, concentration, turnover
 from audotics.monitoring.psi import distance
 from audotics.monitoring.reference import Reference
+from audotics.monitoring.report import DriftReport, QuantityDrift
 from audotics.monitoring.scores import SCORES, score_distributions
 from audotics.monitoring.verdicts import Verdict, worst
 
@@ -33,76 +34,6 @@ FEWEST_LISTENERS = 30
 FEWEST_EVENTS = 200
 
 _DAY = timedelta(days=1)
-
-
-class QuantityDrift(BaseModel):
-    """One quantity then and now.
-
-    Args:
-        name: See `audotics.data.listening.listening`; ``score``, ``popularity:gini``, ``popularity:leaders``.
-        verdict: Shifted or alarm only where the change is both large and more than chance.
-        n_reference: Events (places of slates for scores) of the reference.
-        n: Events of now.
-        psi: Population stability index; None where the quantity has no cells.
-        psi_by_chance: What the index would be without any change.
-        ks: Largest difference of the distribution functions; None for values.
-        then: A figure of the reference (Gini coefficient, turnover by chance); None where there are cells.
-        now: The same figure now.
-        p_value: Of the test, corrected for asking about so many quantities (Holm); None where untested.
-        note: What moved most, or why nothing can be said.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    verdict: Verdict
-    n_reference: int = 0
-    n: int = 0
-    psi: float | None = None
-    psi_by_chance: float | None = None
-    ks: float | None = None
-    then: float | None = None
-    now: float | None = None
-    p_value: float | None = None
-    note: str = ""
-
-
-class DriftReport(BaseModel):
-    """What `drift_report` found.
-
-    Args:
-        version: Whose reference it is.
-        since: Begin of the listening looked at; None where there is none.
-        until: Its end.
-        n_events: Events looked at.
-        n_listeners: Their listeners.
-        n_exposures: Answers looked at.
-        quantities: The most urgent first.
-        note: Why there is nothing to compare with; empty otherwise.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: str
-    since: AwareDatetime | None
-    until: AwareDatetime | None
-    n_events: int
-    n_listeners: int
-    n_exposures: int
-    quantities: tuple[QuantityDrift, ...]
-    note: str = ""
-
-    @property
-    def verdict(self) -> Verdict:
-        """The most urgent of all quantities."""
-        return worst(quantity.verdict for quantity in self.quantities)
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """One sentence for each quantity that is not steady."""
-        return tuple(
-            f"{one.name} is {one.verdict}: {one.note}" for one in self.quantities if one.verdict.level > 0
-        )
 
 
 def drift_report(reference: Reference, events: pl.DataFrame, exposures: pl.DataFrame) -> DriftReport:
@@ -192,6 +123,8 @@ def compared(name: str, reference: Distribution, recent: Distribution) -> _Findi
         psi=found.psi,
         psi_by_chance=found.by_chance,
         ks=found.ks,
+        then=_unknown(reference),
+        now=_unknown(recent),
         note=_moved(reference, recent),
     )
     return _Finding(drift=drift, size=worst(sizes), p_value=found.p_value)
@@ -257,6 +190,11 @@ def _whole(events: pl.DataFrame, unit: timedelta) -> pl.DataFrame:
     # A last day that lacks its last minutes is a whole one.
     n = int((last - first) / unit + 0.02)
     return events.filter(pl.col("timestamp") > last - n * unit) if n else events.clear()
+
+
+def _unknown(of: Distribution) -> float | None:
+    """The share of what is unknown, where that is what the distribution tells."""
+    return float(of.shares[of.labels.index(UNKNOWN)]) if UNKNOWN in of.labels else None
 
 
 def _moved(reference: Distribution, recent: Distribution) -> str:

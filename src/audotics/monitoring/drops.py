@@ -7,10 +7,10 @@ from datetime import date
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 from audotics.monitoring.rates import METRICS, Metric
+from audotics.monitoring.report import Drop
 from audotics.monitoring.verdicts import Verdict
 
 FALSE_ALARMS = 0.01
@@ -23,35 +23,6 @@ LOSS_ALARM = 0.1
 REFERENCE_DAYS = 14
 FEWEST_DAYS = 4
 FEWEST_LISTENERS = 30
-
-
-class Drop(BaseModel):
-    """The newest day of one metric.
-
-    Args:
-        metric: Its name.
-        verdict: Shifted or alarm for a loss beyond chance; a gain is steady.
-        day: The newest whole day.
-        then: Mean of the days before.
-        now: Of that day.
-        p_value: Two-sided.
-        n_days: How many days before there are.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metric: str
-    verdict: Verdict
-    day: date
-    then: float
-    now: float
-    p_value: float
-    n_days: int
-
-    @property
-    def reason(self) -> str:
-        """In words."""
-        return f"{self.metric} rate is {self.verdict}: {self.then:.1%} -> {self.now:.1%} on {self.day}"
 
 
 def drops(days: pl.DataFrame) -> tuple[Drop, ...]:

@@ -6,20 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Engine
 
 from audotics.data.schema import EVENTS
-from audotics.evaluation.heads import ProbabilityMetrics
 from audotics.journal.events import EventJournal
 from audotics.journal.exposure_frames import COLUMNS as EXPOSURES
 from audotics.journal.exposures import ExposureLog
 from audotics.journal.outcomes import outcomes
-from audotics.monitoring.drift import DriftReport, drift_report
+from audotics.monitoring.drift import drift_report
 from audotics.monitoring.predictions import collect_predictions
-from audotics.monitoring.quality import QualityReport, quality_report
+from audotics.monitoring.quality import quality_report
 from audotics.monitoring.reference import Reference
-from audotics.monitoring.verdicts import Verdict, worst
+from audotics.monitoring.report import MonitorReport, PredictionQuality, Summary
 from audotics.registry import Registry
 from audotics.registry.names import CHAMPION
 
@@ -31,64 +29,6 @@ WINDOW = timedelta(hours=6)
 
 BEFORE = timedelta(days=16)
 """How much of quality is read at least: the newest whole day and two weeks before it."""
-
-
-class PredictionQuality(BaseModel):
-    """How well one version predicts what is played, for one variant."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: str
-    variant: str
-    metrics: ProbabilityMetrics
-
-
-class MonitorReport(BaseModel):
-    """What monitoring found.
-
-    Args:
-        at: When it looked.
-        version: Which version's reference it held listening against.
-        drift: Listening and scores against training.
-        quality: What listeners did with what they were shown.
-        predictions: Scores against what happened.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    at: AwareDatetime
-    version: str
-    drift: DriftReport
-    quality: QualityReport
-    predictions: tuple[PredictionQuality, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The most urgent of drift and quality."""
-        return worst((self.drift.verdict, self.quality.verdict))
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """One sentence for everything that is not steady; what lost quality comes first."""
-        return (*self.quality.reasons, *self.drift.reasons)
-
-
-class Summary(BaseModel):
-    """A verdict with its reasons.
-
-    Args:
-        verdict: The most urgent.
-        reasons: One sentence for everything that is not steady.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    verdict: Verdict
-    reasons: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """The reasons in one line, empty where all is steady."""
-        return "; ".join(self.reasons)
 
 
 def monitor(

@@ -2,113 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 from scipy import stats
 
-from audotics.monitoring.drops import Drop, drops
-from audotics.monitoring.rates import LEVEL, METRICS, Rate, estimates, per_listener, rates
-from audotics.monitoring.verdicts import Verdict, worst
+from audotics.monitoring.drops import drops
+from audotics.monitoring.rates import LEVEL, METRICS, estimates, per_listener, rates
+from audotics.monitoring.report import ALL_RUNGS, DayQuality, GroupQuality, Lift, QualityReport
 
 HOLDOUT = "holdout"
 """The variant whose listeners get what is popular, for comparison."""
 
-ALL_RUNGS = ""
 FEWEST_LISTENERS = 10
 """Fewer listeners on either side give no difference."""
 
 _DAY = timedelta(days=1)
-
-
-class GroupQuality(BaseModel):
-    """What became of the answers of one version and variant.
-
-    Args:
-        version: Who answered.
-        variant: The experiment's arm, empty outside experiments.
-        rung: Of the ladder; empty for all rungs together.
-        n_answers: Answers.
-        n_listeners: Who got them.
-        rates: By metric, see `audotics.monitoring.rates.METRICS`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: str
-    variant: str
-    rung: str
-    n_answers: int
-    n_listeners: int
-    rates: dict[str, Rate]
-
-
-class Lift(BaseModel):
-    """How much better a variant does than the holdout without personalisation.
-
-    Args:
-        version: Who answered.
-        variant: The experiment's arm, empty outside experiments.
-        metric: What is compared.
-        difference: Of the rates; positive is better for the variant (skips count the other way round).
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-        p_value: Two-sided, of no difference.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: str
-    variant: str
-    metric: str
-    difference: float
-    low: float
-    high: float
-    p_value: float
-
-
-class DayQuality(BaseModel):
-    """All rates of one day."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    day: date
-    n_listeners: int
-    rates: dict[str, Rate]
-
-
-class QualityReport(BaseModel):
-    """What `quality_report` found.
-
-    Args:
-        since: Answers from then on.
-        until: Answers up to then: later ones may still be played.
-        groups: One for each version, variant and rung, and one for all rungs of each version and variant.
-        lifts: Against the holdout, where there is one.
-        days: Whole days, oldest first, the days before ``since`` included.
-        drops: The newest whole day against those before, by metric.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    since: AwareDatetime
-    until: AwareDatetime
-    groups: tuple[GroupQuality, ...]
-    lifts: tuple[Lift, ...]
-    days: tuple[DayQuality, ...]
-    drops: tuple[Drop, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The most urgent of the drops."""
-        return worst(drop.verdict for drop in self.drops)
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """One sentence for each metric that dropped."""
-        return tuple(drop.reason for drop in self.drops if drop.verdict.level > 0)
 
 
 def quality_report(outcomes: pl.DataFrame, since: datetime, until: datetime) -> QualityReport:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 from scipy import stats
+
+from audotics.monitoring.report import Rate
 
 LEVEL = 0.95
 
@@ -40,26 +41,6 @@ METRICS = (
     Metric("skip", "skipped", "listened", -1),
 )
 """Plays of what was shown; completions, likes and skips of what was played or skipped."""
-
-
-class Rate(BaseModel):
-    """A rate with its 95 % interval.
-
-    Args:
-        value: None where nobody was asked.
-        low: Lower end; None with fewer than two listeners.
-        high: Upper end; None with fewer than two listeners.
-        n: Tracks shown (play) or listened to (the others).
-        n_listeners: Whose they are.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    n_listeners: int
 
 
 def per_listener(outcomes: pl.DataFrame, *by: str) -> pl.DataFrame:

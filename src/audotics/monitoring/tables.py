@@ -7,10 +7,8 @@ from html import escape
 
 from audotics.evaluation.cells import ReportTable, p_cell
 from audotics.evaluation.report_html import table_section, whole_page
-from audotics.monitoring.drift import QuantityDrift
-from audotics.monitoring.monitor import MonitorReport
-from audotics.monitoring.quality import ALL_RUNGS, GroupQuality
-from audotics.monitoring.rates import METRICS, Rate
+from audotics.monitoring.rates import METRICS
+from audotics.monitoring.report import ALL_RUNGS, GroupQuality, MonitorReport, QuantityDrift, Rate
 from audotics.monitoring.verdicts import Verdict
 
 _METRICS = tuple(metric.name for metric in METRICS)

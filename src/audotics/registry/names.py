@@ -55,3 +55,8 @@ def version_at(time: datetime) -> str:
     """The version published at this time; versions sort by time, to 1/65536 of a second."""
     time = time.astimezone(UTC)
     return f"{time:%Y%m%dT%H%M%SZ}-{time.microsecond * _PARTS_OF_SECOND // 1_000_000:04x}"
+
+
+def published_at(version: str) -> datetime:
+    """When a version was published, to the second."""
+    return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

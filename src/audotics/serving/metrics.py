@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -15,6 +15,7 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.registry import Collector
 
 from audotics.serving.encoding import Rung, ServedFrom
 
@@ -67,7 +68,53 @@ class Metrics:
         self.swaps = Counter(
             "audotics_model_swaps_total", "Versions that began to serve", registry=self.registry
         )
+        self._dropped = Counter(
+            "audotics_exposures_dropped_total",
+            "Answers whose exposure was lost: too many waited, or the database refused it",
+            registry=self.registry,
+        )
+        self._journal_lag = Gauge(
+            "audotics_journal_lag_seconds",
+            "Since when a worker has not known everything in the event log; the worst worker",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self._pending = Gauge(
+            "audotics_journal_pending_events",
+            "Events accepted and not yet on the disk",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._model_age = Gauge(
+            "audotics_model_age_seconds",
+            "Since the serving version was published; the worker with the oldest",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self._n_dropped = 0
+        self._collectors: list[Collector] = []
         self._children: dict[tuple[str, ...], Counter | Histogram] = {}
+
+    def add(self, collector: Collector) -> None:
+        """Show what another collector tells: values that are the same whichever worker is asked."""
+        self._collectors.append(collector)
+        if MULTIPROCESS not in os.environ:
+            self.registry.register(collector)
+
+    def state(self, *, journal_lag_s: float, pending: int, dropped: int, model_age_s: float) -> None:
+        """Note how a worker stands.
+
+        Args:
+            journal_lag_s: Since when it has not known everything in the journal.
+            pending: Events accepted and not yet on the disk.
+            dropped: Exposures lost since it began.
+            model_age_s: Age of the version that serves.
+        """
+        self._journal_lag.set(journal_lag_s)
+        self._pending.set(pending)
+        self._model_age.set(model_age_s)
+        self._dropped.inc(dropped - self._n_dropped)
+        self._n_dropped = dropped
 
     def answered(self, rung: Rung, origin: ServedFrom) -> None:
         """Count an answer."""
@@ -106,16 +153,13 @@ class Metrics:
                 child = self._children["stage", stage] = self._stages.labels(stage)
             child.observe(time.perf_counter() - start)  # type: ignore[union-attr]
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Show a value that is read when somebody asks."""
-        if MULTIPROCESS not in os.environ:  # a value read on demand cannot be added up across processes
-            Gauge(name, text, registry=self.registry).set_function(read)
-
     def exposition(self) -> bytes:
         """The text that Prometheus reads; of all workers of this server."""
         if MULTIPROCESS in os.environ:
             together = CollectorRegistry()
             multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+            for collector in self._collectors:
+                together.register(collector)
             return generate_latest(together)
         return generate_latest(self.registry)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from audotics.journal.events import EventJournal
 from audotics.journal.exposures import ExposureLog
 from audotics.ranking.runtimes.choice import ScorerChoice
 from audotics.registry import Registry
-from audotics.registry.names import CHAMPION
+from audotics.registry.names import CHAMPION, published_at
 from audotics.resilience import BreakerState
 from audotics.serving.answering import Answering
 from audotics.serving.cache import CacheManager
@@ -27,7 +29,9 @@ from audotics.serving.guardrails import Guardrails
 from audotics.serving.guardrails.counters import GuardrailCounters
 from audotics.serving.ingestion import Ingestion
 from audotics.serving.live_tracks import LiveTracks
-from audotics.serving.metrics import Metrics
+from audotics.serving.metrics import MULTIPROCESS, Metrics
+from audotics.serving.monitor_metrics import MonitorMetrics, shared_folder
+from audotics.serving.monitoring import MonitorJob
 from audotics.serving.profiles import Profiles
 from audotics.serving.served import Served
 from audotics.serving.variants import Variants, loader
@@ -40,8 +44,14 @@ FOLLOW_S = 0.02
 RETRY_S = 1.0
 """Pause before a journal that did not answer is asked again."""
 
+FOLLOW_ROWS = 10_000
+"""Events read at once; fewer are the end of the journal."""
+
 LAG_S = 0.1
 """How often the event loop is looked at."""
+
+STATE_S = 1.0
+"""How often a worker notes how it stands."""
 
 _log = logging.getLogger("audotics.serving")
 
@@ -61,6 +71,10 @@ class Service:
     def __init__(self, settings: Settings, alias: str = CHAMPION) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        shared = shared_folder(MULTIPROCESS)
+        monitored = MonitorMetrics(self.metrics.registry, shared)
+        self.metrics.add(monitored)
+        self._monitoring = MonitorJob(settings, alias, monitored, shared)
         rules = read_rules(settings.rules) if settings.rules is not None else SlateConfig()
         self._engine = engine = open_engine(settings.database_url.get_secret_value(), prepare=False)
         self.journal = EventJournal(engine)
@@ -113,6 +127,7 @@ class Service:
         self.journal_trouble = ""
         self._stopped = threading.Event()
         self._follower = threading.Thread(target=self._follow_journal, name="journal-follower", daemon=True)
+        self._caught_up_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -129,6 +144,7 @@ class Service:
         self.guardrails.start()
         self.models.start()
         self.variants.start()
+        self._monitoring.start()
         self._watch = asyncio.create_task(self._watch_lag())
 
     async def close(self) -> None:
@@ -136,6 +152,7 @@ class Service:
         self._stopped.set()
         if self._watch is not None:
             self._watch.cancel()
+        await self._monitoring.stop()
         self.models.stop()
         self.variants.stop()
         self.guardrails.stop()
@@ -189,21 +206,35 @@ class Service:
             self._loop.call_soon_threadsafe(self.answering.begin_anew)
 
     async def _watch_lag(self) -> None:
-        """Measure how late the event loop is, for as long as it runs."""
+        """Measure how late the event loop is, and how this worker stands, for as long as it runs."""
         loop = asyncio.get_running_loop()
+        noted_at = 0.0
         while True:
             due = loop.time() + LAG_S
             await asyncio.sleep(LAG_S)
             self.metrics.lagged(loop.time() - due)
+            if loop.time() >= noted_at + STATE_S:
+                noted_at = loop.time()
+                self._note_state()
+
+    def _note_state(self) -> None:
+        published = published_at(self.models.current.version)
+        self.metrics.state(
+            journal_lag_s=time.monotonic() - self._caught_up_at,
+            pending=self.committer.pending,
+            dropped=self.exposures.dropped,
+            model_age_s=(datetime.now(UTC) - published).total_seconds(),
+        )
 
     def _catch_up(self) -> None:
         """Read the journal to its end; one that does not answer is followed as soon as it does."""
         try:
             prepare_tables(self._engine)
-            while self.profiles.follow():
+            while self.profiles.follow(FOLLOW_ROWS):
                 pass
             self.live_tracks.follow()
             self.journal_trouble = ""
+            self._caught_up_at = time.monotonic()
         except UnavailableError as error:
             self.journal_trouble = str(error)
 
@@ -213,8 +244,10 @@ class Service:
                 self._catch_up()
                 continue
             try:
-                self.profiles.follow()
+                n = self.profiles.follow(FOLLOW_ROWS)
                 self.live_tracks.follow()
+                if n < FOLLOW_ROWS:
+                    self._caught_up_at = time.monotonic()
             except UnavailableError as error:
                 self.journal_trouble = str(error)
             except Exception:

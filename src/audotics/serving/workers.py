@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 import uvicorn
+from prometheus_client import multiprocess
 from uvicorn.config import STARTUP_FAILURE
 
 from audotics.errors import BadInputError, UnavailableError
@@ -30,7 +31,7 @@ from audotics.telemetry.logs import log_json
 GRACE_S = 10.0
 """How long requests in flight may take to end after SIGTERM."""
 
-_SWITCH_S = 0.0005
+SWITCH_S = 0.0005
 """The computing thread hands the interpreter to the event loop this often: cached answers do not wait."""
 
 _log = logging.getLogger("audotics.serving")
@@ -61,7 +62,7 @@ def serve(settings: Settings, environment: dict[str, str]) -> int:
 
 def run_worker(settings: Settings, listening: socket.socket) -> int:
     """Serve in this process on a socket that listens already."""
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(SWITCH_S)
     log_json(settings.log_level)
     app = create_app(settings)
     # What was made while loading stays: the collector need not look at it in every full collection.
@@ -142,6 +143,8 @@ class _Supervisor:
             if worker.poll() is None:
                 continue
             del self.workers[worker]
+            # What a dead worker last said of its state is no part of the server's any more.
+            multiprocess.mark_process_dead(worker.pid, self.environment[MULTIPROCESS])  # type: ignore[no-untyped-call]
             lived = time.monotonic() - started
             self.pause_s = 0.1 if lived > 30 else min(2 * self.pause_s, 10.0)
             _log.error("a worker ended with %s; another one starts", worker.returncode)
