@@ -145,6 +145,41 @@ def test_shares_that_are_none(run, definition, given: str) -> None:
     assert "is no share" in refused.err or "No such option" in refused.err
 
 
+def test_versions_of_running_experiments_are_not_pruned(
+    run, audotics, definition, registry, versions, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("AUDOTICS_DATABASE_URL", f"sqlite:///{tmp_path}/journal.db")
+    prune = ("models", "prune", "--keep", 1, "--json", "--dry-run", "--models", registry.models_dir)
+    registry.set_alias("challenger", versions[0])
+    assert json.loads(audotics(*prune).out)["removed"] == {}, "the newest is kept"
+    assert not (tmp_path / "journal.db").exists(), "the question makes no database"
+    record = registry.show(versions[0])
+    with registry.stage() as staging:
+        (staging / "a.npy").write_bytes(b"third")
+        registry.publish(
+            staging,
+            VersionRecord(
+                name="third",
+                code_version="test",
+                config={},
+                dataset=record.dataset,
+                vocabulary_hash="v",
+            ),
+        )
+    (registry.models_dir / "aliases" / "challenger").unlink()
+    history = registry.models_dir / "aliases" / "history.jsonl"
+    lines = [line for line in history.read_text().splitlines() if "challenger" not in line]
+    history.write_text("\n".join(lines) + "\n")
+    assert list(json.loads(audotics(*prune).out)["removed"]) == [versions[1]]
+    definition.write_text(definition.read_text().replace("challenger", versions[1]))
+    run("create", definition)
+    assert list(json.loads(audotics(*prune).out)["removed"]) == [versions[1]], "a draft pins nothing"
+    run("start", "ranker", "--models", registry.models_dir)
+    assert json.loads(audotics(*prune).out)["removed"] == {}
+    run("stop", "ranker")
+    assert list(json.loads(audotics(*prune).out)["removed"]) == [versions[1]]
+
+
 def test_what_is_not_there(run, tmp_path) -> None:
     for command in (("show", "none"), ("stop", "none"), ("create", tmp_path / "none.toml")):
         missing = run(*command)

@@ -136,13 +136,17 @@ def prune(
     dry_run: _DryRun = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove old versions; never one that an alias points to or can be rolled back to.
+    """Remove old versions; never one that an alias points to or can be rolled back to, or an experiment runs.
 
     Each alias keeps the two versions before its own. A server that has a removed version loaded goes on with
     it. What was removed stands in pruned.jsonl.
     """
+    from audotics.experiments.pinned import pinned_versions
+    from audotics.settings import read_settings
+
     registry = _registry(models)
-    protected = [registry.resolve(version) for version in protect or ()]
+    pinned = pinned_versions(read_settings().database_url.get_secret_value())
+    protected = [*pinned, *(registry.resolve(version) for version in protect or ())]
     done = registry.prune(keep, protected=protected, dry_run=dry_run)
     if as_json:
         print(json.dumps({"removed": done.removed, "kept": done.kept, "dry_run": dry_run}, indent=2))
