@@ -15,7 +15,6 @@ from audotics.experiments.arms import Name, Share
 from audotics.experiments.assignment import Holdout
 from audotics.experiments.definition import Definition, Experiment
 from audotics.experiments.promotion import promote
-from audotics.lifecycle.winners import check_gates
 from audotics.registry import Registry
 from audotics.registry.names import CHAMPION
 from audotics.serving.routes.common import ServiceOf, json_response, problems
@@ -189,6 +188,9 @@ async def promote_winner(service: ServiceOf, name: ExperimentName, winner: Promo
     store, models = service.variants.store, service.settings.models
 
     def end() -> PromotionAnswer:
+        # What reads reports of trainings loads the checks of datasets, some 75 MB: where somebody asks.
+        from audotics.lifecycle.winners import check_gates
+
         done = promote(
             store,
             Registry(models),
