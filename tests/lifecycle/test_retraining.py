@@ -18,8 +18,9 @@ from audotics.journal.events import EventJournal
 from audotics.lifecycle.findings import Finding, Severity
 from audotics.lifecycle.gatekeeping import Case
 from audotics.lifecycle.held_days import hold_out
+from audotics.lifecycle.pending import ORIGIN
 from audotics.lifecycle.reports import ReportFolder
-from audotics.lifecycle.retraining import ORIGIN, Retraining, RetrainSettings
+from audotics.lifecycle.retraining import Retraining, RetrainSettings
 from audotics.registry.names import CHALLENGER, CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress

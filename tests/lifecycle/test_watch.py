@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from sqlalchemy import Engine
 
@@ -21,7 +22,7 @@ from audotics.lifecycle.triggers import Every, NewEvents, OlderThan, Situation, 
 from audotics.lifecycle.watch import Watch
 from audotics.registry.names import CHAMPION
 from audotics.registry.store import Registry
-from contract.aging import LENIENT, events_of, journal_events, post_days, publish_first, write_days
+from contract.aging import LENIENT, day, events_of, journal_events, post_days, publish_first, write_days
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -200,3 +201,21 @@ def test_one_retraining_at_a_time_and_stopping_between_steps(place: Path, engine
     assert Lease(engine).holder() is None
     installation.stop.clear()
     assert installation.retrain(settings).outcome == "promoted"
+
+
+def test_drift_is_a_reason_and_stands_in_the_report(place: Path, engine: Engine):
+    installation = Installation(place / "models", engine, LENIENT)
+    assert installation.drifted() == ""
+    now = datetime.now(UTC)
+    moved = events_of(16, 22).with_columns(
+        timestamp=pl.col("timestamp") + (now - timedelta(hours=1) - day(22)), device=pl.lit("fridge")
+    )
+    EventJournal(engine).append(journal_events(moved))
+
+    reason = installation.drifted()
+    report = installation.retrain(RetrainSettings(data=place / "base"), reason)
+
+    assert "device" in reason
+    assert report.trigger == reason
+    assert report.drift["verdict"] == "alarm"  # type: ignore[index, call-overload]
+    assert installation.quality_fell() == "", "nothing was shown, so nobody can have disliked it"

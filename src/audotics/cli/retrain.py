@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,6 +78,12 @@ def retrain(
     new_events: Annotated[
         int | None, typer.Option(metavar="N", help="--watch: when so many events are new.", min=1)
     ] = None,
+    on_drift: Annotated[
+        bool, typer.Option("--on-drift", help="--watch: when `audotics monitor` calls drift an alarm.")
+    ] = False,
+    on_quality_drop: Annotated[
+        bool, typer.Option("--on-quality-drop", help="--watch: when it calls online quality an alarm.")
+    ] = False,
     poll: Annotated[
         float, typer.Option(metavar="SECONDS", help="--watch: between two looks.", min=0.05)
     ] = 60.0,
@@ -111,7 +118,12 @@ def retrain(
     Watch(
         lambda reason: installation.retrain(wanted, reason, wait),
         installation.situation,
-        _triggers(every, older_than, new_events),
+        _triggers(
+            every,
+            older_than,
+            new_events,
+            [*[installation.drifted] * on_drift, *[installation.quality_fell] * on_quality_drop],
+        ),
         stop=installation.stop,
         poll_s=poll,
         pause=timedelta(hours=pause),
@@ -139,17 +151,23 @@ def _installation(models: Path, database: str | None, limits: Path | None, *, qu
     )
 
 
-def _triggers(every: float | None, older_than: float | None, new_events: int | None) -> list[Trigger]:
-    from audotics.lifecycle.triggers import Every, NewEvents, OlderThan
+def _triggers(
+    every: float | None,
+    older_than: float | None,
+    new_events: int | None,
+    alarms: Sequence[Callable[[], str]],
+) -> list[Trigger]:
+    """The triggers that were named, the cheapest to ask first; a day's wait where none was."""
+    from audotics.lifecycle.triggers import Every, NewEvents, OlderThan, When
 
     found: list[Trigger] = []
     if older_than is not None:
         found.append(OlderThan(older_than))
     if new_events is not None:
         found.append(NewEvents(new_events))
-    if every is not None or not found:
+    if every is not None or not (found or alarms):
         found.append(Every(every or 24.0))
-    return found
+    return [*found, *map(When, alarms)]
 
 
 def _tell(report: RetrainReport, *, as_json: bool) -> None:

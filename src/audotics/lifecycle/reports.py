@@ -36,7 +36,7 @@ class RetrainReport(BaseModel):
         data: What it learned from; None where a challenger of an earlier, killed run was judged.
         findings: What the checks of the data found.
         gates: What each gate measured and said; None where none was asked.
-        drift: How the events since training differ from those before, where that was measured.
+        drift: Whether listening and online quality have moved since the champion was trained, and what did.
         stages: What each stage cost.
     """
 

@@ -28,9 +28,11 @@ from audotics.lifecycle.data_folders import DataFolders, base_dataset
 from audotics.lifecycle.findings import Finding, refusals
 from audotics.lifecycle.gatekeeping import Case, Gates, LimitGates
 from audotics.lifecycle.held_days import HeldDays, hold_out
+from audotics.lifecycle.pending import ORIGIN, find_pending, held_out_from_of
 from audotics.lifecycle.reports import ReportFolder, RetrainReport
 from audotics.lifecycle.reuse import config_like
 from audotics.lifecycle.training_data import TrainingData, build_training_data
+from audotics.monitoring.monitor import drift_summary
 from audotics.recommender.recommender import Recommender
 from audotics.registry.manifest import Manifest
 from audotics.registry.names import CHALLENGER, CHAMPION
@@ -39,9 +41,6 @@ from audotics.telemetry import Progress
 from audotics.training.pipeline import TrainingPipeline
 from audotics.training.publishing import load_version, publish
 from audotics.training.warm_start import WarmStart
-
-ORIGIN = "retrained"
-"""Entry of a manifest's ``config`` that says from which champion a version was retrained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ class Retraining:
             started_at=datetime.now(UTC),
             finished_at=datetime.now(UTC),
         )
-        pending = self._pending(champion)
+        pending = find_pending(self.registry, self.folders, self.reports, champion)
         if pending is not None:
             return self._conclude(draft, pending)
         return self._anew(draft, manifest)
@@ -153,15 +152,19 @@ class Retraining:
         if held.too_little:
             self._prune()
             return self._ended(draft, "nothing", (held.too_little,))
-        self._progress.checkpoint()
+        with self._progress.stage("measure drift"):
+            drift = drift_summary(self.registry, self._engine, version=champion.version)
         with self._progress.stage("check the data"):
             findings = self._gates.check(data.dataset, data.base)
-        draft = draft.model_copy(update={"findings": tuple(asdict(finding) for finding in findings)})
+        draft = draft.model_copy(
+            update={
+                "drift": drift.model_dump(mode="json"),
+                "findings": tuple(asdict(finding) for finding in findings),
+            }
+        )
         if wrong := refusals(findings):
             return self._refused(draft, tuple(finding.what for finding in wrong))
-        self._progress.checkpoint()
         version, in_memory = self._challenger(champion, data.dataset, held)
-        self._progress.checkpoint()
         return self._conclude(draft, self.registry.show(version), findings, in_memory)
 
     def _nothing_came(self, champion: Manifest) -> bool:
@@ -188,7 +191,6 @@ class Retraining:
             recommender = load_version(self.registry, champion.version)
             warm = WarmStart.of(recommender, champion.dataset.ends_at or champion.created_at)
         trained = TrainingPipeline(config, self._progress).train(known, warm)
-        self._progress.checkpoint()
         origin: JsonValue = {
             "champion": champion.version,
             "held_out_from": held.starts_at.isoformat(),
@@ -217,7 +219,7 @@ class Retraining:
         found = self.folders.find(challenger.dataset.fingerprint)
         if found is None:
             raise BadInputError("its data is gone", where=version, remedy="Retrain again")
-        held_out_from = _held_out_from(challenger)
+        held_out_from = held_out_from_of(challenger)
         draft = draft.model_copy(
             update={
                 "version": version,
@@ -263,30 +265,6 @@ class Retraining:
         }
         return draft.model_copy(update=ended)
 
-    def _pending(self, champion: str) -> Manifest | None:
-        """A challenger of this champion that was published and not judged to the end, the newest first."""
-        for version in reversed(self.registry.versions()):
-            if version <= champion:
-                return None
-            try:
-                manifest = self.registry.show(version)
-            except DamagedError:
-                continue
-            if _origin(manifest).get("champion") != champion:
-                continue
-            if self.folders.find(manifest.dataset.fingerprint) is None:
-                continue
-            report = self.reports.of(version)
-            if report is None or (report.outcome == "passed" and not self._was_moved_from(version)):
-                return manifest
-            return None
-        return None
-
-    def _was_moved_from(self, version: str) -> bool:
-        """Whether the version was champion until somebody moved on or back."""
-        moves = self.registry.moves(CHAMPION)
-        return ("set", version) in moves[:-1]
-
     def _finish_report_of(self, champion: str) -> None:
         """Say that the champion was promoted, where a kill came between its promotion and saying so."""
         report = self.reports.of(champion)
@@ -298,13 +276,3 @@ class Retraining:
         champions = dict.fromkeys(version for _, version in reversed(self.registry.moves(CHAMPION)))
         there = [version for version in champions if version in self.registry.versions()]
         self.folders.prune([self.registry.show(version).dataset.fingerprint for version in there[:2]])
-
-
-def _origin(manifest: Manifest) -> dict[str, JsonValue]:
-    """What a version's manifest says of its retraining; empty where it was trained otherwise."""
-    origin = manifest.config.get(ORIGIN)
-    return origin if isinstance(origin, dict) else {}
-
-
-def _held_out_from(challenger: Manifest) -> datetime:
-    return datetime.fromisoformat(str(_origin(challenger)["held_out_from"]))

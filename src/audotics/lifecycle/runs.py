@@ -19,6 +19,8 @@ from audotics.lifecycle.limits import GateLimits
 from audotics.lifecycle.reports import ReportFolder, RetrainReport
 from audotics.lifecycle.retraining import Retraining, RetrainSettings
 from audotics.lifecycle.triggers import Situation
+from audotics.monitoring.monitor import monitor
+from audotics.monitoring.verdicts import Verdict
 from audotics.registry.names import CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress
@@ -96,3 +98,17 @@ class Installation:
             last_ended_at=last.finished_at if last else None,
             n_new_events=EventJournal(self.engine).count_after(seen),
         )
+
+    def drifted(self) -> str:
+        """What has drifted so far that it is an alarm; empty where nothing has. For the trigger `When`."""
+        found = monitor(Registry(self.models_dir), self.engine).drift
+        return _alarm("drift", found.verdict, found.reasons)
+
+    def quality_fell(self) -> str:
+        """What listeners do less by far with what is recommended; empty where nothing. For `When`."""
+        found = monitor(Registry(self.models_dir), self.engine).quality
+        return _alarm("quality", found.verdict, found.reasons)
+
+
+def _alarm(name: str, verdict: Verdict, reasons: tuple[str, ...]) -> str:
+    return f"{name}: {'; '.join(reasons)}" if verdict is Verdict.ALARM else ""
