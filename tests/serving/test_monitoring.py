@@ -1,9 +1,12 @@
 """What a running server tells Prometheus of drift, quality, its model and its journal."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -16,11 +19,12 @@ from audotics.journal import open_engine
 from audotics.monitoring.monitor import monitor
 from audotics.registry import Registry
 from audotics.registry.names import published_at
+from audotics.serving.metrics import MULTIPROCESS
 from audotics.serving.monitor_metrics import MonitorMetrics
 from audotics.serving.monitoring import MonitorJob
 from audotics.settings import Settings
 from contract.monitored import answers_before, fill, simulated
-from contract.services import PATIENCE_S
+from contract.services import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +162,14 @@ def test_two_workers_have_one_look_and_one_state(start_watched):
         assert told["audotics_drift_verdict", "context:device"] == 2
         ages = [name for name in told if name[0] == "audotics_model_age_seconds"]
         assert ages == [("audotics_model_age_seconds",)]
+    # The state of a worker that dies is no part of the server's: else its lag would stand for ever.
+    dead = server.workers[0]
+    variables = Path(f"/proc/{dead}/environ").read_bytes().decode().split("\0")
+    folder = Path(dict(one.split("=", 1) for one in variables if one)[MULTIPROCESS])
+    assert list(folder.glob(f"gauge_live*_{dead}.db"))
+    os.kill(dead, signal.SIGKILL)
+    wait_until(lambda: not list(folder.glob(f"gauge_live*_{dead}.db")), "the dead worker's state leaves")
+    assert list(folder.glob(f"counter_{dead}.db"))  # what it counted stays
 
 
 def test_what_goes_wrong_is_counted_and_logged(service, tmp_path, caplog):
