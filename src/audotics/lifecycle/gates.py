@@ -7,10 +7,12 @@ hypotheses of equivalence and noninferiority", 2010).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from audotics.evaluation.heads import ReliabilityBin
 from audotics.lifecycle.evidence import Evidence, Side
 from audotics.lifecycle.findings import refusals
 from audotics.lifecycle.limits import GateLimits, read_limits
@@ -121,16 +123,16 @@ def _quality(evidence: Evidence, limits: GateLimits) -> Iterator[GateRow]:
         yield GateRow(gate="quality", passed=False, what=f"{metric} was not measured", value=0.0, limit=0.0)
         return
     if evidence.champion is not None:
-        found = evidence.differences[metric]
-        least = -limits.quality_margin * evidence.champion.quality.metrics[metric].mean
+        found, mean = evidence.differences[metric], evidence.champion.quality.metrics[metric].mean
+        least, drop = -limits.quality_margin * mean, -limits.quality_drop * mean
         what = (
             f"{metric} {own.mean:.4f}, {found.difference:+.4f} against the champion "
             f"(95 % interval {found.low:+.4f} to {found.high:+.4f})"
         )
         yield GateRow(
             gate="quality",
-            passed=found.low >= least,
-            what=f"{what}; the lower end may be {least:+.4f}",
+            passed=found.low >= least and found.difference >= drop,
+            what=f"{what}; the mean may be {drop:+.4f}, the lower end {least:+.4f}",
             value=found.difference,
             limit=least,
             low=found.low,
@@ -168,13 +170,26 @@ def _calibration(evidence: Evidence, limits: GateLimits) -> Iterator[GateRow]:
     for head, found in evidence.challenger.heads.items():
         if found.n < limits.least_outcomes:
             continue
-        error, most = found.calibration_error, limits.most_calibration_error
-        what = f"chances of {head} are off by {error:.3f} on average"
+        chance = error_by_chance(found.bins)
+        error, most = found.calibration_error, limits.most_calibration_error + chance
+        what = f"chances of {head} are off by {error:.3f} on average ({chance:.3f} by chance alone)"
         before = None if evidence.champion is None else evidence.champion.heads.get(head)
         if before is not None and before.n >= limits.least_outcomes:
             what += f", the champion's by {before.calibration_error:.3f}"
-            most = min(most, before.calibration_error + limits.calibration_slack)
+            most = min(most, before.calibration_error + limits.calibration_slack + chance)
         yield _at_most("calibration", what, error, most)
+
+
+def error_by_chance(bins: Sequence[ReliabilityBin]) -> float:
+    """Calibration error that is expected of perfectly calibrated chances, outcomes being so few.
+
+    The mean distance of a bin's observed share from its chance ``p`` is ``sqrt(2 p (1 - p) / (pi n))``.
+    """
+    n = np.array([part.n for part in bins], np.float64)
+    p = np.array([part.predicted for part in bins], np.float64)
+    if not n.sum():
+        return 0.0
+    return float((n * np.sqrt(2 * p * (1 - p) / (np.pi * n))).sum() / n.sum())
 
 
 def _latency(evidence: Evidence, limits: GateLimits) -> Iterator[GateRow]:

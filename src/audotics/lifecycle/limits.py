@@ -75,8 +75,8 @@ class DataLimits(BaseModel):
 class GateLimits(BaseModel):
     """What a challenger may be like, against the champion and absolutely.
 
-    The defaults suit a service of a few thousand listeners or more; with fewer, the interval of the
-    quality gate is wide and ``quality_margin`` decides what is let through.
+    The defaults suit a service with some 500 held-out listeners or more: with fewer the interval of the
+    quality gate is wider than its margin, and equals are refused. Hold out more days, or widen it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -84,10 +84,13 @@ class GateLimits(BaseModel):
     least_listeners: int = Field(50, ge=1, description="Held-out listeners without which nothing is judged.")
     quality_metric: str = Field("ndcg@20", description="Metric of the quality gate.")
     quality_margin: float = Field(
-        0.05,
+        0.10,
         ge=0,
         lt=1,
         description="Part of the champion's quality that the paired interval may reach below it.",
+    )
+    quality_drop: float = Field(
+        0.03, ge=0, lt=1, description="Part of the champion's quality that the mean may lie below it."
     )
     least_quality: float = Field(0.0, ge=0, le=1, description="Quality that every challenger must reach.")
     coverage_factor: float = Field(
@@ -110,7 +113,7 @@ class GateLimits(BaseModel):
     )
     most_new_tracks: float = Field(0.4, ge=0, le=1, description="Share of places for new tracks, at most.")
     calibration_slack: float = Field(
-        0.02, ge=0, description="Calibration error of a head above the champion's that is let through."
+        0.02, ge=0, description="Calibration error above the champion's, and above chance, let through."
     )
     most_calibration_error: float = Field(
         0.15, ge=0, le=1, description="Calibration error of a head, at most."
