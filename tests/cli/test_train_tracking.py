@@ -39,7 +39,7 @@ def test_a_run_is_read_back_by_mlflow(tracked: Outcome, tracked_models: Path, tm
     registry = Registry(tracked_models)
     manifest = registry.show("champion")
     assert run.info.status == "FINISHED"
-    assert run.info.run_id in tracked.out
+    assert f"note: tracked as run {run.info.run_id}" in tracked.err
     assert run.info.run_name == f"model {manifest.version}"
     assert run.data.params["train.tune_trials"] == "1"
     assert run.data.params["ranker"] == manifest.config["ranker"]

@@ -355,3 +355,24 @@ def test_events_of_a_clock_that_runs_ahead_do_not_say_which_days_are_newest(tmp_
     assert day(13) - timedelta(hours=3) < held.starts_at < day(13) + timedelta(hours=1)
     judging = events_of(0, 14).filter(pl.col("timestamp") >= held.starts_at)
     assert held.n_to_judge == judging.height > 0
+
+
+def test_a_challenger_is_shown_before_it_is_judged(place: Path, engine: Engine) -> None:
+    """Tracking logs it then: a refused challenger is a run, too."""
+    shown: list[tuple[str, str]] = []
+    post_days(engine, 16, 18)
+    gates = Says(passed=False)
+
+    def show(trained, manifest) -> None:
+        assert not gates.judged
+        shown.append((manifest.version, trained.recommender.users.fingerprint))
+
+    report = Retraining(
+        place / "models",
+        engine,
+        gates=gates,
+        settings=RetrainSettings(data=place / "base"),
+        on_published=show,
+    ).run()
+    assert report.outcome == "refused"
+    assert [version for version, _ in shown] == [report.version]

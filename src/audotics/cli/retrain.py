@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.options import JsonOption, ModelsOption, QuietOption
+from audotics.cli.options import JsonOption, ModelsOption, QuietOption, TrackOption
 
 if TYPE_CHECKING:
     from audotics.lifecycle.reports import RetrainReport
@@ -90,6 +90,7 @@ def retrain(
     pause: Annotated[
         float, typer.Option(metavar="HOURS", help="--watch: least time between two attempts.", min=0)
     ] = 1.0,
+    track: TrackOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -106,7 +107,7 @@ def retrain(
     check_name(name, "version name")
     changes = read_config(config, settings or ()).model_dump(exclude_unset=True)
     wanted = RetrainSettings(data, held_out_days, changes, tune, not cold, name)
-    installation = _installation(models, database, limits, quiet=quiet)
+    installation = _installation(models, database, limits, track, quiet=quiet)
     if not watch:
         report = installation.retrain(wanted, wait_s=wait)
         _tell(report, as_json=as_json)
@@ -131,7 +132,9 @@ def retrain(
     ).run()
 
 
-def _installation(models: Path, database: str | None, limits: Path | None, *, quiet: bool) -> Installation:
+def _installation(
+    models: Path, database: str | None, limits: Path | None, track: str | None, *, quiet: bool
+) -> Installation:
     from audotics.errors import MissingExtraError
     from audotics.lifecycle.limits import read_limits
     from audotics.settings import read_settings
@@ -142,12 +145,19 @@ def _installation(models: Path, database: str | None, limits: Path | None, *, qu
         from audotics.lifecycle.runs import DATABASE_TIMEOUT_S, Installation
     except ModuleNotFoundError as error:
         raise MissingExtraError("retraining", "serve") from error
+    log = None
+    if track is not None:
+        from audotics.cli import output
+        from audotics.lifecycle.tracking import tracker
+
+        log = tracker(track, models, output.note)
     url = database or read_settings().database_url.get_secret_value()
     return Installation(
         models,
         open_engine(url, timeout_s=DATABASE_TIMEOUT_S),
         read_limits(limits),
         new_progress=lambda checkpoint: progress_on_stderr(quiet=quiet, checkpoint=checkpoint),
+        on_published=log,
     )
 
 

@@ -58,38 +58,26 @@ def train(
     from audotics.training.publishing import publish
 
     check_name(name, "version name")
+    log = None
     if track is not None:
-        from audotics.lifecycle.tracking import check_tracking
+        from audotics.lifecycle.tracking import tracker
 
-        check_tracking()
+        log = tracker(track, models, output.note)
     wanted = read_config(config, [*(settings or ()), *(["include_heard=true"] if include_heard else [])])
     opened = Dataset.open(dataset)
     output.check_folder(models)
     progress = progress_on_stderr(quiet=quiet)
     trained = TrainingPipeline(wanted, progress).train(opened)
-    version = publish(trained, opened, Registry(models), name, progress)
-    if track is not None:
-        _track(trained, version, track, models, quiet=quiet or as_json)
+    registry = Registry(models)
+    version = publish(trained, opened, registry, name, progress)
+    if log is not None:
+        log(trained, registry.show(version))
     if as_json:
         print(json.dumps(_as_dict(trained, version)))
     else:
         _print_summary(trained, version)
         if not quiet:
             print(f"Every table: audotics evaluate {dataset} --models {models}")
-
-
-def _track(trained: Trained, version: str, uri: str, models: Path, *, quiet: bool) -> None:
-    from audotics.cli import output
-    from audotics.lifecycle.tracking import TrackingError, track
-    from audotics.registry import Registry
-
-    try:
-        run_id = track(trained, Registry(models).show(version), uri, models)
-    except TrackingError as error:  # the version is published, which is what was asked for
-        output.note(str(error))
-        return
-    if not quiet:
-        print(f"Tracked as run {run_id}")
 
 
 def _as_dict(trained: Trained, version: str) -> dict[str, object]:

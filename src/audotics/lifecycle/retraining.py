@@ -12,7 +12,7 @@ Every step leaves what the next one needs on the disk, so a run that was killed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ from audotics.registry.manifest import Manifest
 from audotics.registry.names import CHALLENGER, CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress
-from audotics.training.pipeline import TrainingPipeline
+from audotics.training.pipeline import Trained, TrainingPipeline
 from audotics.training.publishing import load_version, publish
 from audotics.training.warm_start import WarmStart
 
@@ -80,6 +80,7 @@ class Retraining:
         settings: How.
         progress: Who is told of the stages. Its checkpoint may end the run between two of them, which loses
             nothing that is done.
+        on_published: Called with every challenger before it is judged (`audotics.lifecycle.tracking`).
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Retraining:
         gates: Gates | None = None,
         settings: RetrainSettings | None = None,
         progress: Progress | None = None,
+        on_published: Callable[[Trained, Manifest], None] | None = None,
     ) -> None:
         self.registry = Registry(models_dir)
         self.reports = ReportFolder(models_dir)
@@ -98,6 +100,7 @@ class Retraining:
         self._gates = gates or LimitGates()
         self._settings = settings or RetrainSettings()
         self._progress = progress or Progress()
+        self._on_published = on_published
         self._n_stages_before = 0
 
     def run(self, trigger: str = "asked for") -> RetrainReport:
@@ -205,6 +208,8 @@ class Retraining:
             alias=CHALLENGER,
             origin={ORIGIN: origin},
         )
+        if self._on_published is not None:
+            self._on_published(trained, self.registry.show(version))
         return version, trained.recommender
 
     def _conclude(

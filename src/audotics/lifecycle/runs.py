@@ -21,9 +21,11 @@ from audotics.lifecycle.retraining import Retraining, RetrainSettings
 from audotics.lifecycle.triggers import Situation
 from audotics.monitoring.monitor import monitor
 from audotics.monitoring.verdicts import Verdict
+from audotics.registry.manifest import Manifest
 from audotics.registry.names import CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress
+from audotics.training.pipeline import Trained
 
 DATABASE_TIMEOUT_S = 10.0
 """Longest wait for a lock or a statement: nobody waits for an answer of a retraining."""
@@ -44,6 +46,7 @@ class Installation:
         stop: Set to end the work between two steps.
         lease_life_s: How long a dead process keeps the next one waiting.
         new_progress: Makes who is told of the stages of one run, given its checkpoint.
+        on_published: Called with every challenger before it is judged.
     """
 
     models_dir: Path
@@ -52,6 +55,7 @@ class Installation:
     stop: threading.Event = field(default_factory=threading.Event)
     lease_life_s: float = LIFE_S
     new_progress: Callable[[Callable[[], None]], Progress] = lambda checkpoint: Progress(None, checkpoint)
+    on_published: Callable[[Trained, Manifest], None] | None = None
 
     def retrain(
         self, settings: RetrainSettings, trigger: str = "asked for", wait_s: float = 0.0
@@ -78,7 +82,12 @@ class Installation:
             progress = self.new_progress(checkpoint)
             gates = LimitGates(self.limits, progress)
             return Retraining(
-                self.models_dir, self.engine, gates=gates, settings=settings, progress=progress
+                self.models_dir,
+                self.engine,
+                gates=gates,
+                settings=settings,
+                progress=progress,
+                on_published=self.on_published,
             ).run(trigger)
 
     def situation(self) -> Situation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,6 +87,28 @@ def track(
         except Exception as error:  # whatever a tracker, its database or the network comes up with
             message = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             raise TrackingError(f"the run is not tracked ({message})", where=uri) from error
+
+
+def tracker(uri: str, models_dir: Path, tell: Callable[[str], None]) -> Callable[[Trained, Manifest], None]:
+    """Who logs runs and never fails them: says which run it became, or why none.
+
+    Args:
+        uri: See `track`.
+        models_dir: Where the versions lie.
+        tell: Takes one line for people.
+
+    Raises:
+        MissingExtraError: MLflow is not installed: better said before a training than after it.
+    """
+    check_tracking()
+
+    def log(trained: Trained, manifest: Manifest) -> None:
+        try:
+            tell(f"tracked as run {track(trained, manifest, uri, models_dir)}")
+        except TrackingError as error:
+            tell(str(error))
+
+    return log
 
 
 def _store(uri: str, models_dir: Path) -> str:
