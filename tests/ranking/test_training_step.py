@@ -11,7 +11,8 @@ from audotics.ranking.feeding import ListFeed, class_balance  # noqa: E402
 from audotics.ranking.fitting import shape_of  # noqa: E402
 from audotics.ranking.model import DeepRecommender  # noqa: E402
 from audotics.ranking.quality import mean_ndcg  # noqa: E402
-from audotics.ranking.training_loop import TrainingHistory, TrainStep, fit_lists, traced_scorer  # noqa: E402
+from audotics.ranking.training_loop import TrainStep, fit_lists, traced_scorer  # noqa: E402
+from audotics.ranking.training_state import TrainingHistory  # noqa: E402
 
 EXAMPLES = linear_examples(seed=1, n_lists=64)
 CONFIG = SMALL.model_copy(update={"id_dropout": 0.0, "learning_rate": 0.01})

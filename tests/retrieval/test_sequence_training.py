@@ -18,7 +18,8 @@ from contract.retriever_contract import asking, planted_corpus
 tf = pytest.importorskip("tensorflow")
 
 from audotics.retrieval.sequence_model import SequenceModel  # noqa: E402
-from audotics.retrieval.sequence_training import HeldOut, Training, next_track_loss, train  # noqa: E402
+from audotics.retrieval.sequence_step import Training, next_track_loss  # noqa: E402
+from audotics.retrieval.sequence_training import HeldOut, train  # noqa: E402
 
 QUICK = SequenceConfig(dim=8, n_heads=2, length=6, max_steps=40, learning_rate=0.02)
 

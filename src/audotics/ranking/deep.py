@@ -25,7 +25,7 @@ from audotics.ranking.storage import read_settings, write_state
 
 if TYPE_CHECKING:
     from audotics.ranking.model import DeepRecommender
-    from audotics.ranking.training_loop import TrainingHistory
+    from audotics.ranking.training_state import TrainingHistory
 
 LITERT = "model.tflite"
 
@@ -83,6 +83,11 @@ class DeepRanker:
             head: self._calibrate(head, validation, place) for place, head in enumerate(self.shape_.heads)
         }
         return self
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it was loaded from; None for one that was fitted here."""
+        return self._folder
 
     def score(self, inputs: RankingInputs) -> FloatArray:
         """Scores ``[n_lists, width]`` of the play head, -inf where padded.

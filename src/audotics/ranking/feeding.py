@@ -12,6 +12,7 @@ from audotics.ranking.batches import TensorDict, model_inputs
 from audotics.ranking.config import ModelConfig
 from audotics.ranking.protocol import RankingExamples
 from audotics.ranking.sampling import sample_slots, take_slots
+from audotics.replicas import Replicas
 
 _LEAST_CANDIDATES = 64
 """Fewer candidates of a list would leave out what is hard to tell from the played."""
@@ -28,6 +29,7 @@ class ListFeed:
         weights: ``[n_lists, width]``, how much each candidate counts.
         config: Batch size, candidates per list, seed.
         likenesses: ``[n_lists, width, n]``, where the model need not compute them.
+        replicas: Who trains; each gets its share of the same batches.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class ListFeed:
         weights: FloatArray,
         config: ModelConfig,
         likenesses: FloatArray | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         self._examples = examples
         self._weights = weights
@@ -45,11 +48,12 @@ class ListFeed:
         width = examples.inputs.track_index.shape[1]
         self._n_kept = min(config.candidates_per_list, affordable, width)
         self._batch = min(config.batch_size, len(self._lists))
+        self._own = slice(None) if replicas is None else replicas.share(self._batch)
         self._seed = config.seed
 
     @property
     def batch_size(self) -> int:
-        """Lists of one batch."""
+        """Lists of one batch, over all replicas."""
         return self._batch
 
     def epoch(self, number: int) -> tf.data.Dataset:
@@ -75,7 +79,7 @@ class ListFeed:
         tensors = {**model_inputs(cut.inputs), "labels": cut.labels, "weights": weights}
         if self._likenesses is not None:
             tensors["likenesses"] = np.take_along_axis(self._likenesses[lists], slots[..., None], axis=1)
-        return tensors
+        return {name: array[self._own] for name, array in tensors.items()}
 
 
 def class_balance(examples: RankingExamples) -> FloatArray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from audotics.checkpoints import Checkpoints
 from audotics.domain import FloatArray
 from audotics.ranking.batches import Scorer
 from audotics.ranking.config import ModelConfig, ModelShape, RankingWorld
@@ -15,7 +16,9 @@ from audotics.ranking.linear import LinearRanker
 from audotics.ranking.model import DeepRecommender
 from audotics.ranking.pretraining import pretrain
 from audotics.ranking.protocol import RankingExamples
-from audotics.ranking.training_loop import TrainingHistory, fit_lists, traced_scorer
+from audotics.ranking.training_loop import fit_lists, traced_scorer
+from audotics.ranking.training_state import TrainingHistory
+from audotics.replicas import Replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ def fit_model(
     train: RankingExamples,
     validation: RankingExamples,
     weights: FloatArray,
+    replicas: Replicas | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FittedModel:
     """Linear start of every head, two-tower pre-training, listwise training.
 
@@ -45,20 +50,27 @@ def fit_model(
         train: Lists to learn from.
         validation: Lists of other listeners, to stop by.
         weights: ``[n_lists, width]`` of ``train``.
+        replicas: Who trains together; None is this process alone.
+        checkpoints: Where the training on lists is kept after every pass; a run that finds one goes on.
     """
     tf.config.experimental.enable_op_determinism()
-    model = DeepRecommender(config, shape_of(world, train))
+    replicas = replicas or Replicas()
+    with replicas.scope():
+        model = DeepRecommender(config, shape_of(world, train))
     # Other heads start as their linear models too: if play gains nothing by training, they are what serves.
     others = HeadModel(config.seed, train.heads[1:]).fit(train, validation)
     model.start_from(
-        LinearRanker(config.seed).fit(train, validation).weights_,
+        replicas.of_first(LinearRanker(config.seed).fit(train, validation).weights_),
         world.content,
-        dict(zip(others.heads_, others.weights_, strict=True)),
+        {head: replicas.of_first(start) for head, start in zip(others.heads_, others.weights_, strict=True)},
     )
+    if world.start is not None and world.start.tracks.shape[1] == config.embedding_dim:
+        model.start_vectors(world.start)
     history = TrainingHistory()
-    if world.interactions is not None:
-        history.pretraining_loss = pretrain(model, world.interactions)
-    fit_lists(model, train, validation, weights, history)
+    resumes = checkpoints is not None and checkpoints.exist
+    if world.interactions is not None and not resumes:
+        history.pretraining_loss = pretrain(model, world.interactions, replicas)
+    fit_lists(model, train, validation, weights, history, replicas, checkpoints)
     return FittedModel(model, traced_scorer(model), history)
 
 

@@ -15,6 +15,7 @@ from audotics.domain import FloatArray, IndexArray
 from audotics.lazy_adam import LazyAdam
 from audotics.ranking.config import ModelConfig
 from audotics.ranking.model import DeepRecommender
+from audotics.replicas import Replicas
 
 _NEVER = -1e9
 _VALIDATION_SHARE = 0.05
@@ -23,34 +24,49 @@ _MIN_PAIRS = 40
 
 
 def in_batch_loss(
-    listener: tf.Tensor, track: tf.Tensor, user_index: tf.Tensor, track_index: tf.Tensor, log_q: tf.Tensor
+    listener: tf.Tensor,
+    track: tf.Tensor,
+    user_index: tf.Tensor,
+    track_index: tf.Tensor,
+    log_q: tf.Tensor,
+    own: slice = slice(None),
 ) -> tf.Tensor:
-    """Mean softmax cross-entropy of each pair against the other tracks of the batch.
+    """Softmax cross-entropy of each pair against the other tracks of the batch, over the size of the batch.
 
     Other pairs with the same track or of the same listener are no negatives (accidental hits) and
     are masked.
 
     Args:
-        listener: ``[batch, dim]``.
+        listener: ``[n_own, dim]``, of the ``own`` pairs.
         track: ``[batch, dim]``.
         user_index: ``[batch]``.
         track_index: ``[batch]``.
         log_q: ``[batch]``, log of the chance to draw each track.
+        own: Pairs that are counted: all, or the share of one replica of several.
 
     Returns:
         Scalar.
     """
     logits = tf.matmul(listener, track, transpose_b=True) - log_q[None, :]
-    same = (user_index[:, None] == user_index[None, :]) | (track_index[:, None] == track_index[None, :])
-    hits = tf.linalg.set_diag(same, tf.zeros_like(user_index, tf.bool))
-    likelihood = tf.nn.log_softmax(tf.where(hits, _NEVER, logits))
-    return -tf.reduce_mean(tf.linalg.diag_part(likelihood))
+    place = tf.range(tf.size(user_index))
+    same = (user_index[own, None] == user_index[None, :]) | (track_index[own, None] == track_index[None, :])
+    itself = place[own, None] == place[None, :]
+    likelihood = tf.nn.log_softmax(tf.where(same & ~itself, _NEVER, logits))
+    counted = tf.reduce_sum(tf.where(itself, likelihood, 0.0))
+    return -counted / tf.cast(tf.size(user_index), likelihood.dtype)
 
 
-def pretrain(model: DeepRecommender, interactions: Interactions) -> list[float]:
+def pretrain(
+    model: DeepRecommender, interactions: Interactions, replicas: Replicas | None = None
+) -> list[float]:
     """Train embeddings and content projection of ``model`` on all pairs, keeping the best pass.
 
     Stops when the loss on a twentieth of the pairs no longer falls.
+
+    Args:
+        model: Made in the scope of the replicas.
+        interactions: All pairs.
+        replicas: Who trains; each computes its share of the pairs of a batch against all of its tracks.
 
     Returns:
         That loss before training and after each pass; empty if there were too few pairs to learn from.
@@ -62,14 +78,15 @@ def pretrain(model: DeepRecommender, interactions: Interactions) -> list[float]:
     held, kept = np.split(
         rng.permutation(interactions.n_pairs), [max(2, int(interactions.n_pairs * _VALIDATION_SHARE))]
     )
-    towers = _Towers(model, _log_frequency(interactions))
+    replicas = replicas or Replicas()
+    towers = _Towers(model, _log_frequency(interactions), replicas)
     pairs = interactions.row_index, interactions.track_index
     losses = [towers.evaluate(*_batched(pairs, held, config))]
     best = [variable.numpy() for variable in towers.variables]
     for _ in range(config.pretraining_epochs):
         drawn = rng.permutation(kept)[: config.pretraining_pairs]
         towers.train(*_batched(pairs, drawn, config))
-        losses.append(towers.evaluate(*_batched(pairs, held, config)))
+        losses.append(float(replicas.of_first(towers.evaluate(*_batched(pairs, held, config)))))
         if losses[-1] > min(losses):
             break
         best = [variable.numpy() for variable in towers.variables]
@@ -81,14 +98,16 @@ def pretrain(model: DeepRecommender, interactions: Interactions) -> list[float]:
 class _Towers:
     """The two towers with their step, and the variables that they move."""
 
-    def __init__(self, model: DeepRecommender, log_q: FloatArray) -> None:
+    def __init__(self, model: DeepRecommender, log_q: FloatArray, replicas: Replicas) -> None:
         self._model = model
+        self._replicas = replicas
         self._log_q = tf.constant(log_q)
         self.variables = model.vector_variables()
-        self._optimizer = LazyAdam(model.config.pretraining_rate)
-        self._optimizer.build(self.variables)
-        self._step = tf.function(self._train_batch)
-        self._loss = tf.function(lambda users, tracks: self._batch_loss(users, tracks, training=False))
+        with replicas.scope():
+            self._optimizer = LazyAdam(model.config.pretraining_rate)
+            self._optimizer.build(self.variables)
+        self._step = replicas.traced(self._train_batch)
+        self._loss = tf.function(lambda users, tracks: self._batch_loss(users, tracks, slice(None)))
 
     def train(self, users: IndexArray, tracks: IndexArray) -> None:
         """One pass over batches ``[n_batches, batch]``."""
@@ -100,15 +119,19 @@ class _Towers:
         data = tf.data.Dataset.from_tensor_slices((users, tracks))
         return float(np.mean([float(self._loss(*batch)) for batch in data]))
 
-    def _train_batch(self, users: tf.Tensor, tracks: tf.Tensor) -> None:
+    def _train_batch(self, users: tf.Tensor, tracks: tf.Tensor) -> tf.Tensor:
+        own = self._replicas.share(int(users.shape[0]))
         with tf.GradientTape() as tape:
-            loss = self._batch_loss(users, tracks, training=True)
+            loss = self._batch_loss(users, tracks, own, training=True)
         self._optimizer.apply(tape.gradient(loss, self.variables), self.variables)
+        return loss
 
-    def _batch_loss(self, users: tf.Tensor, tracks: tf.Tensor, training: bool) -> tf.Tensor:
-        listener = self._model.users(users, training=training)
+    def _batch_loss(
+        self, users: tf.Tensor, tracks: tf.Tensor, own: slice, training: bool = False
+    ) -> tf.Tensor:
+        listener = self._model.users(users[own], training=training)
         track = self._model.track_vectors(tracks, training)
-        return in_batch_loss(listener, track, users, tracks, tf.gather(self._log_q, tracks))
+        return in_batch_loss(listener, track, users, tracks, tf.gather(self._log_q, tracks), own)
 
 
 def _log_frequency(interactions: Interactions) -> FloatArray:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from audotics.checkpoints import Checkpoints
 from audotics.domain import FloatArray
 from audotics.lazy_adam import LazyAdam
 from audotics.ranking.batches import Scorer, model_inputs, parts
@@ -18,26 +18,8 @@ from audotics.ranking.losses import listwise_softmax, masked_cross_entropy
 from audotics.ranking.model import DeepRecommender, TensorMap
 from audotics.ranking.protocol import RankingExamples
 from audotics.ranking.quality import mean_ndcg
-
-
-@dataclass(slots=True)
-class TrainingHistory:
-    """Learning curves of one fit; entry 0 of ``validation_ndcg`` is the linear model before training.
-
-    Args:
-        pretraining_loss: Validation loss of the two-tower model after each pass.
-        loss: Mean training loss of each pass.
-        validation_ndcg: NDCG@20 on the validation lists before training and after each pass.
-    """
-
-    pretraining_loss: list[float] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    validation_ndcg: list[float] = field(default_factory=list)
-
-    @property
-    def best_epoch(self) -> int:
-        """Passes after which the kept weights were reached; 0 keeps the linear model."""
-        return int(np.argmax(self.validation_ndcg))
+from audotics.ranking.training_state import TrainingHistory, TrainingState
+from audotics.replicas import Replicas
 
 
 class TrainStep:
@@ -69,6 +51,11 @@ class TrainStep:
             self._groups.append((LazyAdam(rate), model.vector_variables()))
         for optimizer, variables in self._groups:
             optimizer.build(variables)
+
+    @property
+    def variables(self) -> list[Any]:
+        """State of the optimizers."""
+        return [variable for optimizer, _ in self._groups for variable in optimizer.variables]
 
     def average(self) -> None:
         """Put the running mean of the last steps' dense weights into the model (Polyak and Juditsky 1992)."""
@@ -110,6 +97,8 @@ def fit_lists(
     validation: RankingExamples,
     weights: FloatArray,
     history: TrainingHistory,
+    replicas: Replicas | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> None:
     """Train until the validation NDCG@20 no longer rises, and keep the best weights.
 
@@ -117,33 +106,39 @@ def fit_lists(
     mostly noise.
 
     Args:
-        model: Started from a linear ranker.
+        model: Started from a linear ranker, made in the scope of the replicas.
         train: Lists to learn from.
         validation: Lists of other listeners, to stop by.
         weights: ``[n_lists, width]`` of ``train``, how much each candidate counts.
         history: Filled with the learning curves.
+        replicas: Who trains.
+        checkpoints: Where every pass is kept; a run that finds one there goes on after it.
     """
+    replicas = replicas or Replicas()
     config: ModelConfig = model.config
     # Where lists do not move the vectors, what is read of them stays the same for all passes.
     fixed = config.embedding_rate == 0
-    feed = ListFeed(train, weights, config, _likenesses(model, train, training=True) if fixed else None)
-    step = TrainStep(model, class_balance(train), feed.batch_size)
-    move = tf.function(step)
+    state = TrainingState(model, history, checkpoints)
+    known = _likenesses(model, train, training=True) if fixed else None
+    feed = ListFeed(train, weights, config, known, replicas)
+    with replicas.scope():
+        step = TrainStep(model, class_balance(train), feed.batch_size)
+    move = replicas.traced(step)
     quality = _Quality(model, validation, _likenesses(model, validation, training=False) if fixed else None)
-    history.validation_ndcg.append(quality())
-    best = _snapshot(model)
-    for epoch in range(config.epochs):
+    if not state.resume(step.variables):
+        state.judged(float(replicas.of_first(quality())))
+        state.keep(step.variables)
+    for epoch in range(len(history.loss), config.epochs):
         losses = [float(move(batch)) for batch in feed.epoch(epoch)]
         history.loss.append(float(np.mean(losses)))
-        last = _snapshot(model)
+        last = state.weights()
         step.average()
-        history.validation_ndcg.append(quality())
-        if history.best_epoch == epoch + 1:
-            best = _snapshot(model)
-        elif epoch + 1 - history.best_epoch >= config.patience:
+        state.judged(float(replicas.of_first(quality())))
+        if epoch + 1 - history.best_epoch >= config.patience:
             break
-        _restore(model, last)
-    _restore(model, best)
+        state.set_weights(last)
+        state.keep(step.variables)
+    state.set_weights(state.best)
 
 
 def traced_scorer(model: DeepRecommender) -> Scorer:
@@ -180,12 +175,3 @@ class _Quality:
                 tensors["likenesses"] = self._likenesses[place]
             scores[place] = np.where(part.present, self._play(tensors).numpy(), -np.inf)
         return mean_ndcg(scores, self._validation)
-
-
-def _snapshot(model: DeepRecommender) -> list[Any]:
-    return [variable.numpy() for variable in model.trainable_variables]
-
-
-def _restore(model: DeepRecommender, values: list[Any]) -> None:
-    for variable, value in zip(model.trainable_variables, values, strict=True):
-        variable.assign(value)

@@ -29,6 +29,7 @@ class Batch:
         pauses: ``[n, length]``, see `Sequences`.
         targets: ``[n, length]`` places: what came next; -1 where padded.
         negatives: ``[n_negatives]`` places.
+        n_told: Targets of the whole batch, of which this may be one replica's share.
     """
 
     rows: IndexArray
@@ -36,19 +37,28 @@ class Batch:
     pauses: IndexArray
     targets: IndexArray
     negatives: IndexArray
+    n_told: int
 
     @classmethod
-    def of(cls, windows: Sequences, negatives: IndexArray) -> Batch:
-        """Each track of a window but the last is a place that the next one is the target of."""
-        shape = windows.tracks[:, 1:].shape
-        named = (windows.tracks[:, :-1], windows.tracks[:, 1:], negatives)
+    def of(cls, windows: Sequences, negatives: IndexArray, own: slice = slice(None)) -> Batch:
+        """Each track of a window but the last is a place that the next one is the target of.
+
+        Args:
+            windows: ``[n, length + 1]``.
+            negatives: Tracks.
+            own: Windows that are taken: all, or one replica's share.
+        """
+        n_told = int(np.count_nonzero(windows.tracks[:, :-1] >= 0))
+        history, following = windows.tracks[own, :-1], windows.tracks[own, 1:]
+        shape = following.shape
+        named = (history, following, negatives)
         rows, place = np.unique(np.concatenate([part.ravel() for part in named]), return_inverse=True)
         if rows[0] == PADDING:
             rows, place = rows[1:], place - 1
         # A target after padding has nothing to be told from.
         tracks, targets, drawn = np.split(place.astype(np.int32), np.cumsum([named[0].size, named[1].size]))
         targets = np.where(tracks >= 0, targets, PADDING).reshape(shape)
-        return cls(rows, tracks.reshape(shape), windows.pauses[:, :-1], targets, drawn)
+        return cls(rows, tracks.reshape(shape), windows.pauses[own, :-1], targets, drawn, n_told)
 
 
 class NegativeSampler:
