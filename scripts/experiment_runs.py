@@ -13,7 +13,6 @@ from scipy import stats
 from audotics.experiments.definition import MetricName
 from audotics.experiments.effects import ArmValues, Looking, absolute_effect, values_by_arm
 from audotics.experiments.experiment_report import Effect
-from audotics.experiments.interleaving import preference
 from audotics.experiments.per_listener import DaySums, ListenerDays, Period
 from audotics.experiments.rehearsal import PER_ANSWER, Population
 from audotics.simulation.reactions import OUTCOMES
@@ -172,25 +171,6 @@ def power_of(people: Population, n_tests: int, n_listeners: int, uplift: float, 
     pairs = [(float(shares[0, column]), float(shares[1, column])) for column in range(4)]
     days = float(np.median(first_days)) if len(first_days) > n_tests / 2 else float("nan")
     return Power(uplift, truth / base, *pairs, days)
-
-
-def interleaving_power(
-    people: Population, n_tests: int, n_listeners: int, uplift: float, n_days: int, seed: int
-) -> float:
-    """How often team draft finds the uplift: half of every slate is each team's, completions are credit."""
-    rates = people.chances_under(0.0)[:, _COMPLETE], people.chances_under(uplift)[:, _COMPLETE]
-    found = 0
-    for test in range(n_tests):
-        rng = np.random.default_rng([seed, test])
-        who = rng.choice(len(people.sessions_per_day), n_listeners, replace=False)
-        tracks = PER_ANSWER // 2 * rng.poisson(people.sessions_per_day[who][:, None], (n_listeners, n_days))
-        # A good day of a listener is good for both teams: the same chances of the day, moved by the ranker.
-        mood = _of_day(rates[0][who], n_days, rng)
-        ratio = (rates[1][who] / rates[0][who])[:, None]
-        credit = [rng.binomial(tracks, np.clip(part, 0, 1)).sum(axis=1) for part in (mood, mood * ratio)]
-        judged = preference(credit[0], credit[1])
-        found += judged.p_value <= ALPHA and judged.mean > 0
-    return found / n_tests
 
 
 def _share(alarms: np.ndarray) -> str:

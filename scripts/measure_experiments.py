@@ -15,13 +15,11 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
 from experiment_faults import PLANTED, clean, found_by, mismatch_looks
 from experiment_policies import load_obp, make_world, measure
-from experiment_runs import ALPHA, N_DAYS, Power, false_alarms, interleaving_power, power_of
+from experiment_runs import N_DAYS, Power, false_alarms, power_of
 
 from audotics.experiments.definition import MetricName
-from audotics.experiments.power import Design, listeners_needed
 from audotics.experiments.rehearsal import Population
 
 UPLIFTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08)
@@ -41,7 +39,7 @@ def aa(options: argparse.Namespace) -> None:
 
 
 def power(options: argparse.Namespace) -> None:
-    """Line 2: planted uplifts, and interleaving beside."""
+    """Line 2: planted uplifts. Interleaving beside A/B is measured by measure_interleaving.py."""
     people = Population.simulated(POPULATION, options.seed)
     print(f"{options.tests:,} tests of {options.listeners:,} listeners each, {N_DAYS} days, completion rate;")
     print("pairs are without / with CUPED.\n")
@@ -60,36 +58,6 @@ def power(options: argparse.Namespace) -> None:
         )
     if options.plot:
         _plot(rows, options.plot)
-    _interleaving(people, rows[2], options)
-
-
-def _interleaving(people: Population, row: Power, options: argparse.Namespace) -> None:
-    """Listeners for 80 % power: A/B by its measured power, team draft by trying."""
-    print(f"\nListeners for 80 % power to find {row.relative:+.1%}, {N_DAYS} days\n")
-    print("| way | listeners |")
-    print("|---|---|")
-    for place, name in enumerate(("A/B, last day", "A/B with CUPED, last day")):
-        # The power at one size tells the effect in errors, and so the size for another power.
-        error = _error_from_power(row.fixed[place])
-        design = Design(mean=1.0, deviation=1.0 / error * (options.listeners / 4) ** 0.5)
-        print(f"| {name} | {2 * listeners_needed(design, 1.0):,} |")
-    sizes = [25, 50, 100, 200, 400, 800, 1600, 3200]
-    found = [
-        interleaving_power(people, options.tests, size, row.uplift, N_DAYS, options.seed) for size in sizes
-    ]
-    needed = float(np.exp(np.interp(0.8, np.maximum.accumulate(found), np.log(sizes))))
-    inside = found[-1] >= 0.8 > found[0]
-    print(f"| team draft | {f'about {needed:,.0f}' if inside else f'not from {sizes[0]} to {sizes[-1]:,}'} |")
-    curve = (f"{size:,}: {share:.0%}" for size, share in zip(sizes, found, strict=True))
-    print("\nTeam draft finds with so many listeners: " + ", ".join(curve))
-
-
-def _error_from_power(share: float) -> float:
-    """Effect in standard errors that a two-sided test at 5 % finds so often."""
-    from scipy import stats
-
-    clipped = min(max(share, 0.051), 0.9995)
-    return float(stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(clipped))
 
 
 def faults(options: argparse.Namespace) -> None:

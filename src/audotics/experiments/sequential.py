@@ -42,7 +42,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Numbers: TypeAlias = npt.ArrayLike
 """A number or an array of them; arguments are broadcast against each other."""
 
-_N_HALVINGS = 60
+_N_HALVINGS = 50
 
 
 def mixture_scale(expected_error: float, alpha: float = 0.05) -> float:
