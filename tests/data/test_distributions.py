@@ -109,3 +109,22 @@ def test_the_covariance_is_the_obvious_sum(rows):
     factor = len(people) / max(1, len(people) - 1) / len(rows) ** 2
     assert np.asarray(found.covariance) == pytest.approx(factor * spread, abs=1e-12)
     assert found.n_listeners == len(people)
+
+
+def test_listeners_with_many_events_are_few():
+    equal = Distribution.of_values(pl.Series(["a", "b"] * 10), np.repeat(np.arange(5), 4))
+    assert equal.n_effective == pytest.approx(5)
+    one_heavy = Distribution.of_values(pl.Series(["a"] * 104), np.repeat(np.arange(5), [100, 1, 1, 1, 1]))
+    assert one_heavy.n_effective == pytest.approx(104**2 / 10_004)
+    assert one_heavy.n_listeners == 5
+
+
+def test_neighbouring_bins_that_move_together_are_worse_below_an_edge():
+    rng = np.random.default_rng(4)
+    home = np.repeat(rng.uniform(size=100), 30)
+    values = pl.Series(np.clip(home + rng.normal(0, 0.15, 3_000), 0, 1))
+    found = Distribution.of_numbers(values, np.repeat(np.arange(100), 30))
+    assert found.design_effect_below > 1.5 * found.design_effect
+    loose = Distribution.of_numbers(pl.Series(rng.uniform(size=3_000)), np.repeat(np.arange(100), 30))
+    assert loose.design_effect_below < 2
+    assert Distribution.of_numbers(pl.Series([1.0] * 9), independent(9)).design_effect_below == 1.0

@@ -126,3 +126,19 @@ def test_a_column_that_breaks_is_another_population():
     assert found.ks is None
     assert found.psi > 1
     assert found.p_value < 1e-10
+
+
+def test_listeners_who_keep_to_their_numbers_raise_no_false_alarms_either():
+    rng = np.random.default_rng(5)
+
+    def drawn():
+        n_events = rng.geometric(1 / 20, 60)
+        listeners = np.repeat(np.arange(60), n_events)
+        return pl.Series(rng.normal(size=60)[listeners] + rng.normal(0, 0.5, len(listeners))), listeners
+
+    found = []
+    for _ in range(150):
+        reference = Distribution.of_numbers(*drawn())
+        found.append(distance(reference, reference.like(*drawn())))
+    rejected = sum(one.p_value < 0.05 for one in found)
+    assert stats.binomtest(rejected, 150, 0.05, alternative="greater").pvalue > 1e-4

@@ -42,6 +42,8 @@ class Distribution(BaseModel):
         covariance: ``[n_cells, n_cells]`` of the shares, listeners being what is drawn.
         quantiles: 201 quantiles of a number, 0 % to 100 %; empty for values, or where none is known.
         n_listeners: How many listeners the events are of.
+        n_effective: So many listeners with equally many events would tell as much (Kish, "Survey Sampling",
+            1965: the squared sum of their events over the sum of squares).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,7 @@ class Distribution(BaseModel):
     covariance: tuple[tuple[float, ...], ...]
     quantiles: tuple[float, ...] = ()
     n_listeners: int
+    n_effective: float
 
     @property
     def n(self) -> int:
@@ -73,6 +76,19 @@ class Distribution(BaseModel):
             return 1.0
         variance = np.diag(np.asarray(self.covariance))[seen]
         return max(1.0, float((variance * self.n / shares[seen]).sum() / (seen.sum() - 1)))
+
+    @property
+    def design_effect_below(self) -> float:
+        """The same for the share below an edge, at the edge where it is worst; 1 at least.
+
+        Listeners whose values lie close together move neighbouring bins at once.
+        """
+        below = np.cumsum(self.shares)[:-1]
+        inside = (below > 0.01) & (below < 0.99)
+        if not inside.any():
+            return 1.0
+        variance = np.diag(np.cumsum(np.cumsum(self.covariance, axis=0), axis=1))[:-1][inside]
+        return max(1.0, float((variance * self.n / (below * (1 - below))[inside]).max()))
 
     @classmethod
     def of_numbers(cls, values: pl.Series, listeners: Listeners, n_bins: int = N_BINS) -> Self:
@@ -135,7 +151,7 @@ class Distribution(BaseModel):
             places = pl.DataFrame({"label": labels, "cell": np.arange(len(labels))})
             found = texts.to_frame("label").join(places, on="label", how="left", maintain_order="left")
             cells = found["cell"].fill_null(len(labels) - 2).to_numpy()
-        counts, covariance, n_listeners = _clustered(cells, listeners, len(labels))
+        counts, covariance, totals = _clustered(cells, listeners, len(labels))
         return cls(
             kind=kind,
             edges=tuple(edges.tolist()),
@@ -143,17 +159,18 @@ class Distribution(BaseModel):
             counts=tuple(counts.tolist()),
             covariance=tuple(map(tuple, covariance.tolist())),
             quantiles=tuple(quantiles.tolist()),
-            n_listeners=n_listeners,
+            n_listeners=len(totals),
+            n_effective=float(totals.sum() ** 2 / max(1.0, totals @ totals)),
         )
 
 
 def _clustered(
     cells: npt.NDArray[np.int64], listeners: Listeners, n_cells: int
-) -> tuple[npt.NDArray[np.int64], Vector, int]:
-    """Counts of the cells, the covariance of their shares, and how many listeners there are."""
+) -> tuple[npt.NDArray[np.int64], Vector, Vector]:
+    """Counts of the cells, the covariance of their shares, and how many events each listener has."""
     n = len(cells)
     if not n:
-        return np.zeros(n_cells, np.int64), np.zeros((n_cells, n_cells)), 0
+        return np.zeros(n_cells, np.int64), np.zeros((n_cells, n_cells)), np.zeros(0)
     _, rows = np.unique(listeners, return_inverse=True)
     n_listeners = int(rows.max()) + 1
     table = sparse.csr_matrix(
@@ -167,7 +184,7 @@ def _clustered(
     spread = (table.T @ table).toarray() - crossed - crossed.T
     spread += (totals @ totals) * np.outer(shares, shares)
     factor = n_listeners / max(1, n_listeners - 1)
-    return counts.astype(np.int64), factor * spread / n**2, n_listeners
+    return counts.astype(np.int64), factor * spread / n**2, totals
 
 
 def _numbers(values: pl.Series) -> Vector:

@@ -70,7 +70,7 @@ def distance(reference: Distribution, recent: Distribution) -> Distance:
     seen = pooled > 0
     chi_square = float(((recent.shares - reference.shares)[seen] ** 2 / pooled[seen]).sum())
     freedom = by_chance**2 / float((weights**2).sum())
-    n_clusters = max(2, min(reference.n_listeners, recent.n_listeners))
+    n_clusters = max(2.0, min(reference.n_effective, recent.n_effective))
     tail = float(stats.f.sf(chi_square / by_chance, freedom, freedom * (n_clusters - 1)))
     if not (reference.quantiles and recent.quantiles):
         return Distance(found, by_chance, tail)
@@ -109,6 +109,6 @@ def _kolmogorov_smirnov(reference: Distribution, recent: Distribution) -> tuple[
     """From the quantiles of both, with as many events as the independent draws that they are worth."""
     found = stats.ks_2samp(reference.quantiles, recent.quantiles, method="asymp").statistic
     gap = max(0.0, float(found) - 1 / N_QUANTILES)
-    worth = [one.n / one.design_effect for one in (reference, recent)]
+    worth = [one.n / one.design_effect_below for one in (reference, recent)]
     n = worth[0] * worth[1] / (worth[0] + worth[1])
     return gap, float(stats.kstwobign.sf(gap * np.sqrt(n)))
