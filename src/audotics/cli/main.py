@@ -29,6 +29,7 @@ COMMAND_MODULES = (
     "monitor",
     "experiment",
     "models",
+    "plan",
     "doctor",
 )
 """Modules of `audotics.cli`, in the order of ``audotics --help``. Each has ``register(app)`` and imports
