@@ -166,6 +166,7 @@ class ModelFollower:
         """A version that has rehearsed, with the tracks added since its training."""
         previous = self.previous
         if previous is not None and previous.version == wanted:
+            self._registry.verify(wanted)  # it is in memory, and parts of it are maps of its files
             return self._overlay(previous)
         fresh = self._load(wanted)
         self.rehearse(fresh)
