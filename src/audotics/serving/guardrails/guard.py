@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
@@ -22,7 +21,7 @@ from audotics.serving.guardrails.moves import returns
 from audotics.serving.guardrails.probation import Breach, Limits, Probation
 from audotics.serving.guardrails.record import Record
 from audotics.serving.guardrails.rehearsal import Rehearsal
-from audotics.serving.guardrails.reports import DropReport, keep_report
+from audotics.serving.guardrails.reports import Dropped, DropReport, keep_report
 from audotics.serving.guardrails.shadow import Comparison
 from audotics.serving.guardrails.shadowing import Shadowing
 from audotics.serving.guardrails.shown import ShownAnswers
@@ -37,21 +36,6 @@ FEWEST_ANSWERS = 200
 LONGEST = 6
 
 _log = logging.getLogger("audotics.serving")
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A version that was dropped here.
-
-    Args:
-        version: The version.
-        reason: In words.
-        at: In UTC.
-    """
-
-    version: str
-    reason: str
-    at: datetime
 
 
 class Guardrails:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,21 @@ from audotics.registry.durable import make_folder, replace_text
 from audotics.serving.guardrails.probation import Breach, Probation
 
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A version that was dropped here.
+
+    Args:
+        version: The version.
+        reason: In words.
+        at: In UTC.
+    """
+
+    version: str
+    reason: str
+    at: datetime
 
 
 class DropReport(BaseModel):
