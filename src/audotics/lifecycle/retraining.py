@@ -33,6 +33,7 @@ from audotics.lifecycle.reports import ReportFolder, RetrainReport
 from audotics.lifecycle.reuse import config_like
 from audotics.lifecycle.training_data import TrainingData, build_training_data
 from audotics.monitoring.monitor import drift_summary
+from audotics.monitoring.verdicts import Verdict
 from audotics.recommender.recommender import Recommender
 from audotics.registry.manifest import Manifest
 from audotics.registry.names import CHALLENGER, CHAMPION
@@ -156,12 +157,12 @@ class Retraining:
             self._prune()
             return self._ended(draft, "nothing", (held.too_little,))
         with self._progress.stage("measure drift"):
-            drift = drift_summary(self.registry, self._engine, version=champion.version)
+            drift = self._drift(champion.version)
         with self._progress.stage("check the data"):
             findings = self._gates.check(data.dataset, data.base)
         draft = draft.model_copy(
             update={
-                "drift": drift.model_dump(mode="json"),
+                "drift": drift,
                 "findings": tuple(asdict(finding) for finding in findings),
             }
         )
@@ -269,6 +270,14 @@ class Retraining:
             "stages": tuple(self._progress.records[self._n_stages_before :]),
         }
         return draft.model_copy(update=ended)
+
+    def _drift(self, champion: str) -> JsonValue:
+        """For the report. A reference that cannot be read (of another release, say) is no reason to stop."""
+        try:
+            found = drift_summary(self.registry, self._engine, version=champion)
+        except DamagedError as error:
+            return {"verdict": Verdict.UNKNOWN.value, "reasons": [str(error)]}
+        return dict(found.model_dump(mode="json"))
 
     def _finish_report_of(self, champion: str) -> None:
         """Say that the champion was promoted, where a kill came between its promotion and saying so."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from audotics.domain import FloatArray, IndexArray
 from audotics.retrieval.protocol import Arrays
+from audotics.retrieval.sequence import SequenceStart
 from audotics.retrieval.sequence_content import TowerContent
 from audotics.retrieval.sequence_encoder import NORM_EPSILON, UNSEEN, block_shapes
 from audotics.retrieval.sequence_inputs import N_PAUSES
@@ -50,6 +51,20 @@ class SequenceModel:
         self.pauses = tf.Variable(tf.zeros((N_PAUSES, dim)), name="pauses")
         self.norm = tf.Variable(_plain_norm(dim), name="norm")
         self.blocks = [_new_block(rng, dim, n_heads, length, number) for number in range(n_blocks)]
+
+    def start_from(self, start: SequenceStart) -> None:
+        """Take over an earlier encoder; content keeps its random start, and ids make up for it."""
+        n_tracks = self.n_tracks
+        content = self._all_vectors(np.ones(n_tracks, np.bool_)) - self.ids[n_tracks].numpy()
+        ids = self.ids.numpy()
+        known = np.flatnonzero(start.told)
+        ids[known] = start.tracks[known] - content[known]
+        self.ids.assign(ids)
+        self.pauses.assign(start.weights["pauses"])
+        self.norm.assign(start.weights["norm"])
+        for number, block in enumerate(self.blocks):
+            for name, variable in block.items():
+                variable.assign(start.weights[f"{number}_{name}"])
 
     @property
     def variables(self) -> list[tf.Variable]:

@@ -13,7 +13,7 @@ from audotics.data.interactions import Interactions
 from audotics.data.queries import NO_TIME
 from audotics.replicas import Replicas
 from audotics.retrieval.protocol import Arrays
-from audotics.retrieval.sequence import SequenceConfig, SequenceHistory
+from audotics.retrieval.sequence import WARM_SHARE, SequenceConfig, SequenceHistory, SequenceStart
 from audotics.retrieval.sequence_batches import Batch, NegativeSampler, WindowSampler
 from audotics.retrieval.sequence_content import TowerContent
 from audotics.retrieval.sequence_encoder import encode
@@ -36,6 +36,7 @@ def train(
     history: SequenceHistory | None = None,
     replicas: Replicas | None = None,
     checkpoints: Checkpoints | None = None,
+    start: SequenceStart | None = None,
 ) -> Arrays:
     """Learn the weights that `sequence_encoder.encode` reads.
 
@@ -49,6 +50,7 @@ def train(
         history: Told of every look.
         replicas: Who trains together; None is this process alone.
         checkpoints: Where the training is kept at every look at it; a run that finds one goes on.
+        start: What an earlier encoder learned; None starts at random.
     """
     tf.config.experimental.enable_op_determinism()
     replicas = replicas or Replicas()
@@ -59,6 +61,7 @@ def train(
     negatives = NegativeSampler(n_plays, config.n_negatives)
     windows = WindowSampler(held_out.visible, config.length, config.batch_size)
     n_steps = min(config.max_steps, config.n_epochs * windows.n_batches())
+    n_steps = n_steps if start is None else max(1, round(WARM_SHARE * n_steps))
     with replicas.scope():
         model = SequenceModel(
             TowerContent.of(corpus.track_table),
@@ -68,6 +71,8 @@ def train(
             length=config.length,
             seed=config.seed,
         )
+        if start is not None:
+            model.start_from(start)
         training = Training(model, config, negatives.log_expected, n_steps, replicas)
     warm = np.flatnonzero(n_plays).astype(np.int32)
     best = Best(model.arrays(warm), history or SequenceHistory())
