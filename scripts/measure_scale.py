@@ -1,6 +1,6 @@
 """What every stage costs against the size of the log, on one core, and how fast that grows.
 
-    python scripts/measure_scale.py [--sizes 0.1,1,10] [--timeout 150] [--png FILE] [--write-costs]
+    python scripts/measure_scale.py [--sizes 0.1,1,10] [--timeout 240] [--png FILE] [--write-costs]
 
 For each size (million simulated events, with a listener for 100 and a track for 50 events) every stage
 runs in a process of its own, pinned to one core: import, features, each retriever with its default settings,
@@ -149,7 +149,7 @@ def main() -> None:
     """Measure, print, and keep what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sizes", default="0.1,1,10", help="millions of events, separated by commas")
-    parser.add_argument("--timeout", type=float, default=150.0, help="seconds that a stage may take")
+    parser.add_argument("--timeout", type=float, default=240.0, help="seconds that a stage may take")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--png", type=Path, help="file for the picture")
     parser.add_argument("--write-costs", action="store_true", help="put the figures into the package")
