@@ -23,9 +23,6 @@ from audotics.settings import Settings
 FIRST_AFTER_S = 30.0
 """The first look does not compete with a server that starts."""
 
-MOST_ROWS = 500_000
-"""Events and answers of one look: seconds, and some hundred megabytes of the child."""
-
 TIMEOUT_S = 600.0
 
 _log = logging.getLogger("audotics.serving")
@@ -109,7 +106,7 @@ class MonitorJob:
             "audotics.monitoring",
             str(settings.models),
             self._alias,
-            str(MOST_ROWS),
+            str(settings.monitor_rows),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment,
