@@ -176,6 +176,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--listeners", type=int, default=400)
     parser.add_argument("--tracks", type=int, default=1500)
+    parser.add_argument("--per-day", type=int, default=10, help="events of a listener on a day, on average")
     parser.add_argument("--history", type=int, default=30, help="days that train the first champion")
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--every", type=int, default=1, help="days between two retrainings")
@@ -243,6 +244,7 @@ def simulated(given: argparse.Namespace) -> World:
         abrupt_drift_share=0.5,
         gradual_drift_share=0.5,
         new_release_share=0.3,
+        n_events=given.listeners * n_days * given.per_day,
     )
     return World(simulate_tables(config), config.started_on, given.history)
 
