@@ -179,7 +179,7 @@ def main() -> int:
     parser.add_argument("--per-day", type=int, default=10, help="events of a listener on a day, on average")
     parser.add_argument("--history", type=int, default=30, help="days that train the first champion")
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--every", type=int, default=1, help="days between two retrainings")
+    parser.add_argument("--every", type=int, default=2, help="days between two retrainings")
     parser.add_argument("--asked", type=int, default=200, help="listeners asked each day, at most")
     parser.add_argument("--margin", type=float, default=0.2, help="quality_margin of the gates")
     parser.add_argument("--seed", type=int, default=0)
