@@ -79,6 +79,13 @@ class TestByTime:
         assert split.test["track_id"].to_list() == ["17", "18", "19"]
         assert split.train.height == 17
 
+    def test_a_given_moment_begins_the_test(self) -> None:
+        events = log(*[("a", str(hour), hour) for hour in range(20)])
+        split = split_by_time(events, starts_at=START + timedelta(hours=15), gap_minutes=60)
+        assert split.test["track_id"].to_list() == ["15", "16", "17", "18", "19"]
+        assert split.train.height == 14
+        assert f"since {START + timedelta(hours=15):%Y-%m-%d %H:%M}" in split.description
+
     def test_events_at_the_same_instant_stay_together(self) -> None:
         events = log(("a", "1", 0), ("b", "2", 5), ("c", "3", 5), ("d", "4", 5))
         split = split_by_time(events, test_share=0.25, gap_minutes=0)

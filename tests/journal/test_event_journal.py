@@ -255,6 +255,20 @@ def test_frames_come_in_pages_in_the_order_of_the_journal(journal, make_event):
     assert list(journal.frames(since_us=10)) == []
 
 
+def test_frames_between_two_places_have_what_arrived_there_whenever_it_happened(journal, make_event):
+    journal.append([make_event(at_us=at) for at in (9, 1)])
+    first = journal.last_seq()
+    journal.append([make_event(at_us=at) for at in (8, 2, 7)])
+    last = journal.last_seq()
+    journal.append([make_event(at_us=3)])
+
+    later = pl.concat(journal.frames(rows=2, after=first, until=last))
+
+    assert later["timestamp"].dt.epoch("us").to_list() == [8, 2, 7]
+    assert list(journal.frames(after=journal.last_seq())) == []
+    assert [journal.count_after(seq) for seq in (0, first, last, journal.last_seq())] == [6, 4, 1, 0]
+
+
 def test_linked_frames_lead_to_exposures(journal, make_event):
     journal.append([make_event(request_id="r1"), make_event()])
     (frame,) = journal.frames(linked=True)

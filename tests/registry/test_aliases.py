@@ -195,3 +195,13 @@ def test_setting_an_alias_to_where_it_points_can_be_noticed(registry, three):
     registry.set_alias("champion", three[0])
     assert registry.set_at("champion") > before
     assert len(history(registry)) == 1, "it did not move"
+
+
+def test_moves_tell_where_an_alias_has_been(registry, three):
+    first, second, _ = three
+    assert registry.moves("champion") == []
+    registry.set_alias("champion", first)
+    registry.set_alias("champion", second)
+    registry.set_alias("challenger", second)
+    registry.rollback("champion")
+    assert registry.moves("champion") == [("set", first), ("set", second), ("rollback", first)]
