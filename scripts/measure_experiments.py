@@ -2,7 +2,7 @@
 
     python scripts/measure_experiments.py aa [--tests 2000] [--listeners 1000] [--metric completion]
     python scripts/measure_experiments.py power [--tests 200] [--listeners 2000] [--plot FILE.svg]
-    python scripts/measure_experiments.py faults [--tests 40] [--listeners 4000]
+    python scripts/measure_experiments.py faults [--tests 20] [--listeners 4000]
     python scripts/measure_experiments.py off-policy [--tests 200] [--obp FOLDER]
 
 FOLDER holds obp 0.5.7: pip install --ignore-requires-python --no-deps --target FOLDER obp==0.5.7.
@@ -136,7 +136,7 @@ def main() -> None:
     for name, run, tests, listeners in (
         ("aa", aa, 2000, 1000),
         ("power", power, 200, 2000),
-        ("faults", faults, 40, 4000),
+        ("faults", faults, 20, 4000),
         ("off-policy", off_policy, 200, 0),
     ):
         command = commands.add_parser(name)
