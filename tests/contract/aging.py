@@ -98,16 +98,21 @@ def journal_events(events: pl.DataFrame) -> list[JournalEvent]:
     ]
 
 
-def post_days(engine: Engine, first: int, last: int, later: timedelta = timedelta(0)) -> int:
+def post_days(engine: Engine, first: int, last: int, again: int = 0) -> int:
     """Put what happened on some days into the journal; its last place.
 
     Args:
         engine: Of the journal.
         first: First day.
         last: The day after the last one.
-        later: How much later it happens: what days there are can be lived again.
+        again: How often those days were lived before: eight days later each time others live them, since
+            nobody would hear anything new on a day that they had lived already.
     """
     journal = EventJournal(engine)
-    events = events_of(first, last).with_columns(pl.col("timestamp") + later)
+    users = aging_world().users["user_id"]
+    others = dict(zip(users, [*users[again:], *users[:again]], strict=True))
+    events = events_of(first, last).with_columns(
+        pl.col("timestamp") + timedelta(days=8 * again), pl.col("user_id").replace_strict(others)
+    )
     journal.append(journal_events(events))
     return journal.last_seq()

@@ -11,8 +11,9 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
+
+from sqlalchemy import Engine
 
 from audotics.domain import Query
 from audotics.journal.engine import open_engine
@@ -167,11 +168,11 @@ def kill_retrainings(
     return kills
 
 
-def _live_on(engine: object, days: int) -> None:
+def _live_on(engine: Engine, days: int) -> None:
     n = LAST_NEW_DAY - FIRST_NEW_DAY
     for day in (days - 2, days - 1):
         first = FIRST_NEW_DAY + day % n
-        post_days(engine, first, first + 1, later=timedelta(days=n * (day // n)))  # type: ignore[arg-type]
+        post_days(engine, first, first + 1, again=day // n)
 
 
 def _one(
@@ -187,8 +188,6 @@ def _one(
     print("go", file=nursery.stdin, flush=True)
     child = int(nursery.stdout.readline().split()[1])
     began = time.monotonic()
-    if aim == "":
-        _kill_after(child, rng.uniform(0, 1.3 * usual[""]))
     at, stages, ended = "before the first step", [], False
     entered: dict[str, float] = {}
     for line in iter(nursery.stdout.readline, "gone\n"):
@@ -197,6 +196,10 @@ def _one(
             at = rest
             stages.append(rest)
             entered[rest] = time.monotonic()
+            if len(stages) == 1:  # it has waited for the lease of the one before
+                began = entered[rest]
+                if aim == "":
+                    _kill_after(child, rng.uniform(0, 1.3 * usual[""]))
             if rest == aim:
                 _kill_after(child, rng.uniform(0, usual.get(rest, 0.02)))
         elif word == "past":

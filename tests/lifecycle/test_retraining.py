@@ -300,6 +300,24 @@ def test_a_damaged_challenger_is_refused_and_does_not_block_the_next_run(place: 
     assert retraining(place, engine).run().outcome == "promoted"
 
 
+def test_a_challenger_that_cannot_be_judged_is_refused_and_does_not_block_the_next_run(
+    place: Path, engine: Engine
+):
+    """As when nobody heard anything new in the held-out days."""
+
+    class CannotError(BadInputError):
+        def __init__(self) -> None:
+            super().__init__("nothing is left to evaluate on")
+
+    post_days(engine, 16, 18)
+
+    report = retraining(place, engine, Says(fails=CannotError)).run()
+
+    assert report.outcome == "refused"
+    assert "cannot be judged" in report.reasons[0]
+    assert retraining(place, engine).run().version != report.version
+
+
 def test_a_checkpoint_ends_a_run_between_steps_and_the_next_goes_on(place: Path, engine: Engine):
     post_days(engine, 16, 18)
     calls: list[int] = []

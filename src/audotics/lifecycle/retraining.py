@@ -238,6 +238,8 @@ class Retraining:
             self.registry.set_alias(CHALLENGER, version)
             with self._progress.stage("judge"):
                 verdict = self._gates.judge(case)
+        except BadInputError as error:  # such as held-out days in which nobody heard anything new
+            return self._refused(draft, (f"it cannot be judged: {error}",))
         except DamagedError as error:
             if version not in error.where:
                 raise
