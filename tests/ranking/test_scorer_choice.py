@@ -1,7 +1,7 @@
 import pytest
 
 from audotics.errors import BadInputError
-from audotics.ranking.runtimes.choice import ScorerChoice, ScorerKind
+from audotics.ranking.runtimes.choice import ScorerChoice, ScorerKind, is_opened
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,18 @@ def test_litert_is_what_rankers_load_by_themselves(tmp_path):
 def test_a_folder_that_is_no_version_cannot_be_asked_for_elsewhere(tmp_path):
     with pytest.raises(BadInputError, match="not a version"):
         ScorerChoice.parse("grpc://host:8500").runtime(tmp_path, "", 0.005)
+
+
+@pytest.mark.parametrize(
+    ("file", "litert", "tensorflow"),
+    [
+        ("ranker/many/deep/model.tflite", True, True),
+        ("ranker/many/deep/saved_model/1/variables/variables.index", False, True),
+        ("ranker/many/deep/model.keras", False, False),
+        ("retrieval/ials/track_factors.npy", True, True),
+    ],
+)
+def test_a_server_hashes_what_its_scorer_opens(tmp_path, file, litert, tensorflow):
+    for setting, opened in (("litert", litert), ("tensorflow", tensorflow)):
+        runtime = ScorerChoice.parse(setting).runtime(tmp_path, "20261123T101500Z-3f2a", 1.0)
+        assert is_opened(file, runtime) is opened

@@ -188,3 +188,18 @@ def test_an_enormous_manifest_is_not_read(registry, folder):
 def test_unknown_versions_are_bad_input(registry, folder, reference):
     with pytest.raises(BadInputError):
         registry.verify(reference)
+
+
+def test_of_files_that_nobody_opens_presence_and_size_are_checked_and_nothing_else(registry, folder):
+    path = folder / "features/terms.npy"
+    content = path.read_bytes()
+    path.write_bytes(content[::-1])
+    assert registry.verify(folder.name, lambda name: name != "features/terms.npy").version == folder.name
+    with pytest.raises(DamagedError, match="has other content"):
+        registry.verify(folder.name, lambda name: name == "features/terms.npy")
+    path.write_bytes(content[:-1])
+    with pytest.raises(DamagedError, match="bytes instead of"):
+        registry.verify(folder.name, lambda _: False)
+    path.unlink()
+    with pytest.raises(DamagedError, match="missing"):
+        registry.verify(folder.name, lambda _: False)

@@ -10,10 +10,9 @@ import tensorflow as tf
 from audotics.errors import DamagedError
 from audotics.ranking.config import ModelShape
 from audotics.ranking.model import DeepRecommender
-from audotics.ranking.runtimes.naming import SAVED_MODEL
+from audotics.ranking.runtimes.naming import KERAS, SAVED_MODEL
 
 LITERT = "model.tflite"
-KERAS = "model.keras"
 
 
 def input_signature(shape: ModelShape) -> dict[str, keras.InputSpec]:

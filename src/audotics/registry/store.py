@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,14 +102,19 @@ class Registry:
             self._seals.seal(self._versions / version)
             return version
 
-    def verify(self, reference: str) -> Manifest:
+    def verify(self, reference: str, is_opened: Callable[[str], bool] = lambda _: True) -> Manifest:
         """Check every file of a version (an id, an alias or ``latest``) against its manifest.
+
+        Args:
+            reference: Which version.
+            is_opened: Whether a file, by its name, will be opened: of the others only presence and size are
+                checked.
 
         Raises:
             BadInputError: There is no such version.
             DamagedError: Names the file that is not as published.
         """
-        return verify_folder(self.folder(reference))
+        return verify_folder(self.folder(reference), is_opened)
 
     def show(self, reference: str) -> Manifest:
         """The manifest of a version (an id, an alias or ``latest``), its files unchecked."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ import numpy as np
 from audotics.domain import PADDING, Context, FloatArray, IndexArray, Mode, Query, Slate
 from audotics.errors import DamagedError
 from audotics.ranking.batches import Runtime
+from audotics.ranking.runtimes.choice import is_opened
 from audotics.recommender import bundle
 from audotics.recommender.reactions import Reactions
 from audotics.recommender.recommender import Recommender
@@ -69,7 +71,7 @@ class Served:
     def load(
         cls, models_dir: Path, reference: str, rules: SlateConfig, runtimes: Runtimes = in_process
     ) -> Served:
-        """Verify every checksum of a version, then load it.
+        """Verify the checksums of what a server opens of a version, then load it.
 
         Args:
             models_dir: Folder of versions.
@@ -82,9 +84,10 @@ class Served:
             DamagedError: The version is not as it was published.
         """
         registry = Registry(models_dir)
-        manifest = registry.verify(reference)
-        folder = registry.folder(manifest.version)
-        runtime = runtimes(folder, manifest.version)
+        version = registry.resolve(reference)
+        folder = registry.folder(version)
+        runtime = runtimes(folder, version)
+        manifest = registry.verify(version, partial(is_opened, runtime=runtime))
         recommender = bundle.load(folder, manifest.version, runtime).with_rules(rules)
         ids = json.loads((folder / "fallback" / "popular.json").read_text(encoding="utf-8"))
         until = manifest.dataset.ends_at or manifest.created_at

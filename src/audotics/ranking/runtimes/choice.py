@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from audotics.errors import BadInputError
 from audotics.ranking.batches import Runtime, Scorer
-from audotics.ranking.runtimes.naming import SAVED_MODEL, signature_name, version_number
+from audotics.ranking.runtimes.naming import KERAS, SAVED_MODEL, signature_name, version_number
 
 if TYPE_CHECKING:
     from audotics.ranking.runtimes.tf_serving import Endpoint, ServedModel
@@ -72,6 +72,18 @@ class ScorerChoice:
         if self.kind is ScorerKind.TENSORFLOW:
             return _in_process
         return _Remote(self, folder, version_number(version), deadline_s)
+
+
+def is_opened(file: str, runtime: Runtime | None) -> bool:
+    """Whether a server opens a file of a version, by its name: graphs are opened by TensorFlow alone.
+
+    Args:
+        file: Name inside the version's folder.
+        runtime: What makes the server's scorers.
+    """
+    if file.endswith(f"/{KERAS}"):
+        return False
+    return runtime is _in_process or f"/{SAVED_MODEL}/" not in file
 
 
 def _is_address(text: str) -> bool:

@@ -13,6 +13,9 @@ MODEL = "audotics"
 SAVED_MODEL = "saved_model/1"
 """Where a deep ranker keeps its graph, inside its folder."""
 
+KERAS = "model.keras"
+"""Where it keeps itself for training to go on."""
+
 MAX_LISTS = 64
 """Lists of one request at most: what ``max_batch_size`` of the batching configuration allows."""
 
