@@ -17,7 +17,7 @@ def ray_workers() -> Iterator[RayWorkers]:
     import ray
 
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parent)])
     try:
         yield RayWorkers(2)
     finally:

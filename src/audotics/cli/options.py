@@ -74,6 +74,23 @@ RayWorkersOption: TypeAlias = Annotated[
 ]
 
 
+def engine_workers(engine: str, n_workers: int | None) -> int | None:
+    """How many workers ``--engine ray`` has; None where this process does the work.
+
+    Raises:
+        BadInputError: ``--workers`` is given without them.
+    """
+    import os
+
+    from audotics.errors import BadInputError
+
+    if engine == "ray":
+        return n_workers or os.cpu_count() or 1
+    if n_workers is not None:
+        raise BadInputError("one process has no workers", where="--workers", remedy="Add --engine ray")
+    return None
+
+
 def ray_workers(engine: str, n_workers: int | None) -> RayWorkers | None:
     """The workers of ``--engine ray``; None where this process does the work.
 
@@ -82,17 +99,12 @@ def ray_workers(engine: str, n_workers: int | None) -> RayWorkers | None:
         MissingExtraError: Ray is not installed.
         UnavailableError: The cluster that ``RAY_ADDRESS`` names is not there.
     """
-    import os
-
-    from audotics.errors import BadInputError
-
-    if engine == "local":
-        if n_workers is not None:
-            raise BadInputError("one process has no workers", where="--workers", remedy="Add --engine ray")
+    found = engine_workers(engine, n_workers)
+    if found is None:
         return None
     from audotics.distributed.workers import RayWorkers
 
-    return RayWorkers(n_workers or os.cpu_count() or 1)
+    return RayWorkers(found)
 
 
 def wanted_mode(mode: str | None, include_heard: bool) -> Mode:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from audotics.cli.options import ModelsOption
+from audotics.cli.options import EngineOption, ModelsOption
 
 if TYPE_CHECKING:
     from audotics.serving.access import KeyFile
@@ -45,11 +45,19 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    engine: EngineOption = "local",
+    most_workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --engine ray: most replicas under load; else --workers.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Answer the HTTP API until Ctrl-C or SIGTERM.
 
     Needs the optional group 'serve'. Database, Redis, keys, limits and deadline come from AUDOTICS_...
     variables or audotics.toml (docs/serving.md lists them). The page /docs documents the API.
+    With --engine ray, Ray Serve runs the workers as replicas (docs/ray.md).
     """
     # One thread of linear algebra in each worker: cores are shared by workers, not by a request. Set before
     # numpy is imported, which reads them once.
@@ -69,7 +77,13 @@ def serve(
         from audotics.serving import workers as processes
     except ModuleNotFoundError as error:
         raise MissingExtraError("the server", "serve") from error
-    code = processes.serve(settings, environment)
+    if engine == "ray":
+        from audotics.distributed import serving
+
+        replicas = serving.Replicas(settings.workers, most_workers or settings.workers)
+        code = serving.serve(settings, replicas)
+    else:
+        code = processes.serve(settings, environment)
     if code:
         raise typer.Exit(code)
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.options import JsonOption, ModelsOption, QuietOption, TrackOption
+from audotics.cli.options import (
+    EngineOption,
+    JsonOption,
+    ModelsOption,
+    QuietOption,
+    RayWorkersOption,
+    TrackOption,
+    engine_workers,
+)
 
 if TYPE_CHECKING:
+    from audotics.training.learners import Learners
     from audotics.training.pipeline import Trained
 
 _Dataset = Annotated[Path, typer.Argument(help="A Dataset folder.", show_default=False)]
@@ -41,12 +53,15 @@ def train(
     name: _Name = "model",
     include_heard: _IncludeHeard = False,
     track: TrackOption = None,
+    engine: EngineOption = "local",
+    workers: RayWorkersOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train on all of a Dataset and publish the result as the champion.
 
     Part of the data is hidden first: it chooses the settings and the ranker, and judges the result.
+    With --engine ray, workers train the deep ranker and the sequence encoder together.
     """
     from audotics.cli import output
     from audotics.data.dataset import Dataset
@@ -67,7 +82,8 @@ def train(
     opened = Dataset.open(dataset)
     output.check_folder(models)
     progress = progress_on_stderr(quiet=quiet)
-    trained = TrainingPipeline(wanted, progress).train(opened)
+    with ray_learners(engine, workers, models) as learners:
+        trained = TrainingPipeline(wanted, progress, learners).train(opened)
     registry = Registry(models)
     version = publish(trained, opened, registry, name, progress)
     if log is not None:
@@ -78,6 +94,26 @@ def train(
         _print_summary(trained, version)
         if not quiet:
             print(f"Every table: audotics evaluate {dataset} --models {models}")
+
+
+@contextmanager
+def ray_learners(engine: str, n_workers: int | None, models: Path) -> Iterator[Learners | None]:
+    """The learners of ``--engine ray``, with a folder beside the models for as long as they are needed.
+
+    Raises:
+        BadInputError: ``--workers`` is given without them.
+        MissingExtraError: Ray is not installed.
+        UnavailableError: The cluster that ``RAY_ADDRESS`` names is not there.
+    """
+    found = engine_workers(engine, n_workers)
+    if found is None:
+        yield None
+        return
+    from audotics.distributed.training import RayLearners
+
+    models.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{models.name}.training-", dir=models.parent) as folder:
+        yield RayLearners(found, Path(folder))
 
 
 def _as_dict(trained: Trained, version: str) -> dict[str, object]:

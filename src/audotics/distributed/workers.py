@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from audotics.distributed.cluster import connect, one_thread
 from audotics.errors import AudoticsError, UnavailableError
@@ -70,7 +70,7 @@ def _result(reference: ray.ObjectRef[Result]) -> Result:
     import ray
 
     try:
-        return cast(Result, ray.get(reference))
+        return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, AudoticsError):
             raise error.cause from None

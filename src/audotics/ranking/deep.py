@@ -6,9 +6,10 @@ Fitting needs TensorFlow; scoring a loaded ranker needs LiteRT alone. This modul
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import numpy as np
 from pydantic import ValidationError
@@ -24,10 +25,16 @@ from audotics.ranking.runtimes.litert import LiteRTRuntime
 from audotics.ranking.storage import read_settings, write_state
 
 if TYPE_CHECKING:
+    from audotics.ranking.fitting import FittedModel
     from audotics.ranking.model import DeepRecommender
     from audotics.ranking.training_state import TrainingHistory
 
 LITERT = "model.tflite"
+
+FitModel: TypeAlias = (
+    "Callable[[ModelConfig, RankingWorld, RankingExamples, RankingExamples, FloatArray], FittedModel]"
+)
+"""Trains a model; `fitting.fit_model` does it in this process."""
 
 
 class DeepRanker:
@@ -36,6 +43,7 @@ class DeepRanker:
     Args:
         world: What is known of listeners and tracks; only `load` leaves it out.
         config: Settings.
+        fit_model: What trains the model; None does it in this process.
     """
 
     name: ClassVar[str] = "deep"
@@ -45,9 +53,15 @@ class DeepRanker:
     history_: TrainingHistory
     model_: DeepRecommender
 
-    def __init__(self, world: RankingWorld | None, config: ModelConfig | None = None) -> None:
+    def __init__(
+        self,
+        world: RankingWorld | None,
+        config: ModelConfig | None = None,
+        fit_model: FitModel | None = None,
+    ) -> None:
         self.world = world
         self.config = config or ModelConfig()
+        self._fit_model = fit_model
         self._scorer: Scorer | None = None
         self._folder: Path | None = None
 
@@ -74,8 +88,9 @@ class DeepRanker:
         check_positives(validation, "validation")
         from audotics.ranking.fitting import fit_model
 
+        fit = self._fit_model or fit_model
         counts = np.ones(train.inputs.track_index.shape, np.float32) if weights is None else weights
-        fitted = fit_model(self.config, self.world, train, validation, counts)
+        fitted = fit(self.config, self.world, train, validation, counts)
         self.model_, self._scorer, self.history_ = fitted.model, fitted.scorer, fitted.history
         self.shape_, self.feature_names_ = fitted.model.shape, train.inputs.feature_names
         self._folder = None

@@ -47,7 +47,9 @@ class SequenceModel:
         self.ids = tf.Variable(_normal(rng, (self.n_tracks + 1, dim), 0.1), name="ids")
         self.term_vectors = tf.Variable(_normal(rng, (content.n_terms + 1, dim), 0.1), name="terms")
         scale = 0.1 / max(1, n_audio) ** 0.5
-        self.audio_projection = tf.Variable(_normal(rng, (n_audio, dim), scale), name="audio")
+        projection = _normal(rng, (n_audio, dim), scale)
+        # No variable where there is nothing to project: replicas cannot send each other an empty one.
+        self.audio_projection = tf.Variable(projection, name="audio") if n_audio else tf.constant(projection)
         self.pauses = tf.Variable(tf.zeros((N_PAUSES, dim)), name="pauses")
         self.norm = tf.Variable(_plain_norm(dim), name="norm")
         self.blocks = [_new_block(rng, dim, n_heads, length, number) for number in range(n_blocks)]

@@ -26,6 +26,7 @@ from audotics.training.config import TrainConfig
 from audotics.training.contest import Standing
 from audotics.training.fold import Fold, Roles
 from audotics.training.judging import judge
+from audotics.training.learners import Learners
 from audotics.training.preparation import (
     FAVOURITES,
     hidden_fold,
@@ -83,10 +84,17 @@ class TrainingPipeline:
     Args:
         config: TunedSettings of the run.
         progress: Who is told of the stages.
+        learners: Who fits the models; tuning tries its settings in this process.
     """
 
-    def __init__(self, config: TrainConfig | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig | None = None,
+        progress: Progress | None = None,
+        learners: Learners | None = None,
+    ) -> None:
         self.config = config or TrainConfig()
+        self._learners = learners or Learners()
         self.progress = progress or Progress()
         self.track_processor = DataProcessor()
 
@@ -110,7 +118,7 @@ class TrainingPipeline:
         honest = warm.into(fold.visible) if warm is not None and since is not None else None
         with self.progress.stage("fit retrievers on what is visible"):
             visible = self._fitted(fold.visible, tuned, honest)
-        factory = RankerFactory(self.config, self._world(fold, honest))
+        factory = RankerFactory(self.config, self._world(fold, honest), self._learners.fit_deep)
         unheard = self._learn(asked, self._generator(visible, fold.mode), factory)
         heard = None
         if again is not None:
@@ -202,7 +210,8 @@ class TrainingPipeline:
 
     def _fitted(self, corpus: Corpus, tuned: TunedSettings, warm: WarmRows | None) -> list[Retriever]:
         retrievers = (new_retriever(name, settings) for name, settings in tuned.items())
-        return [(one if warm is None else warm.begin(one)).fit(corpus) for one in retrievers]
+        begun = (one if warm is None else warm.begin(one) for one in retrievers)
+        return [self._learners.fit_retriever(one, corpus) for one in begun]
 
     def _world(self, fold: Fold, warm: WarmRows | None) -> RankingWorld:
         with self.progress.stage("process track features"):

@@ -10,7 +10,7 @@ from inspect import signature
 from audotics.errors import MissingExtraError
 from audotics.ranking.blend import BlendRanker
 from audotics.ranking.config import ModelConfig, RankingWorld
-from audotics.ranking.deep import DeepRanker
+from audotics.ranking.deep import DeepRanker, FitModel
 from audotics.ranking.names import RANKER_NAMES, ranker_class
 from audotics.ranking.protocol import Ranker, RankingExamples
 from audotics.telemetry import Progress
@@ -29,12 +29,13 @@ class RankerFactory:
     Args:
         config: Settings of the run.
         world: What the deep ranker may know of listeners and tracks; nothing hidden may be in it.
+        fit_deep: What trains the deep ranker; None does it in this process.
 
     Raises:
         MissingExtraError: Only the deep ranker may compete and TensorFlow is not installed.
     """
 
-    def __init__(self, config: TrainConfig, world: RankingWorld) -> None:
+    def __init__(self, config: TrainConfig, world: RankingWorld, fit_deep: FitModel | None = None) -> None:
         wanted = tuple(name for name in RANKER_NAMES if name in config.rankers)
         self.left_out: dict[str, str] = {}
         if config.include_heard and wanted != ("single",):
@@ -49,6 +50,7 @@ class RankerFactory:
             raise MissingExtraError("the deep ranker", "tensorflow")
         self._seed = config.seed
         self._world = world
+        self._fit_deep = fit_deep
         self._deep = ModelConfig(**{"seed": config.seed, **config.deep})
 
     def fit_all(self, taught: RankingExamples, stopping: RankingExamples, progress: Progress) -> list[Ranker]:
@@ -79,7 +81,7 @@ class RankerFactory:
     def new(self, name: str) -> Ranker:
         """An unfitted ranker."""
         if name == DeepRanker.name:
-            return DeepRanker(self._world, self._deep)
+            return DeepRanker(self._world, self._deep, self._fit_deep)
         if name == BlendRanker.name:
             return BlendRanker(lambda: [self.new(member) for member in self._blended(self.names)])
         found: Callable[..., Ranker] = ranker_class(name)
