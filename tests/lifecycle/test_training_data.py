@@ -247,7 +247,9 @@ def test_a_killed_builder_leaves_whole_data_or_none(tmp_path: Path, base: Datase
     data = built(tmp_path, base, engine)
 
     assert keys(data.dataset.events()) == keys(events_of(0, 12))
+    (models / "data" / ".0123.json.89ab").write_text("{")  # what a kill leaves of a record
     DataFolders(models).prune([])
+    assert {path.suffix for path in (models / "data").iterdir()} == {"", ".json"}
     assert sum(path.is_dir() for path in (models / "data").iterdir()) == 1
 
 

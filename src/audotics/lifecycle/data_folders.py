@@ -127,6 +127,8 @@ class DataFolders:
         for path in self._folder.iterdir():
             if path.is_dir() and path.name not in known:
                 shutil.rmtree(path)
+            elif path.name.startswith("."):  # a record that was being written
+                path.unlink()
         return gone
 
     def _records(self) -> list[DataRecord]:
