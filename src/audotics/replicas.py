@@ -48,15 +48,28 @@ class Replicas:
         return slice(self.place * n // self.n, (self.place + 1) * n // self.n)
 
     def traced(
-        self, step: Callable[..., tf.Tensor], signature: Sequence[tf.TensorSpec] | None = None
+        self,
+        step: Callable[..., tf.Tensor],
+        signature: Sequence[tf.TensorSpec] | None = None,
+        *,
+        xla: bool = False,
     ) -> Callable[..., tf.Tensor]:
-        """``step`` as a graph that gives the sum of what it gives in all processes."""
+        """``step`` as a graph that gives the sum of what it gives in all processes.
+
+        Args:
+            step: A function of tensors.
+            signature: Of its tensors, where they change shape.
+            xla: Compile it; several processes go without, as their sums cannot be compiled.
+        """
 
         def together(*inputs: Any) -> tf.Tensor:
             share = self._strategy.run(step, args=inputs)
             return self._strategy.reduce(tf.distribute.ReduceOp.SUM, share, axis=None)
 
-        traced: Callable[..., tf.Tensor] = tf.function(together, input_signature=signature)
+        compiled = True if xla and self.n == 1 else None
+        traced: Callable[..., tf.Tensor] = tf.function(
+            together, input_signature=signature, jit_compile=compiled
+        )
         return traced
 
     def of_first(self, values: npt.ArrayLike) -> npt.NDArray[Any]:

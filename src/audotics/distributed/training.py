@@ -24,7 +24,7 @@ from audotics.ranking.config import ModelConfig, RankingWorld
 from audotics.ranking.deep import FitModel
 from audotics.ranking.protocol import RankingExamples
 from audotics.retrieval.protocol import Arrays, Retriever
-from audotics.retrieval.sequence import SequenceConfig, SequenceEncoder, SequenceHistory
+from audotics.retrieval.sequence import SequenceConfig, SequenceEncoder, SequenceHistory, SequenceStart
 from audotics.training.learners import Learners
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ class SequenceJob:
 
     config: SequenceConfig
     corpus: Corpus
+    start: SequenceStart | None = None
 
     def run(self, replicas: Replicas, checkpoints: Checkpoints) -> State:
         """What the encoder reads, and the learning curves."""
         from audotics.retrieval.sequence_training import train
 
         history = SequenceHistory()
-        arrays = train(self.config, self.corpus, history, replicas, checkpoints)
+        arrays = train(self.config, self.corpus, history, replicas, checkpoints, self.start)
         looks = np.array((history.steps, history.loss, history.gain), np.float64)
         return {**{f"learned.{name}": array for name, array in arrays.items()}, "looks": looks}
 
@@ -109,7 +110,7 @@ class RayLearners(Learners):
     def fit_retriever(self, retriever: Retriever, corpus: Corpus) -> Retriever:
         """The retriever, fitted: the sequence encoder on the cluster, any other one here."""
         if isinstance(retriever, SequenceEncoder):
-            return _SequenceOnRay(retriever.config, self).fit(corpus)
+            return _SequenceOnRay(retriever, self).fit(corpus)
         return super().fit_retriever(retriever, corpus)
 
     def run(self, job: Job) -> State:
@@ -197,13 +198,15 @@ def train_in_worker(config: dict[str, Any]) -> None:
 class _SequenceOnRay(SequenceEncoder):
     """Learns on the cluster, and is like any other one from then on."""
 
-    def __init__(self, config: SequenceConfig, learners: RayLearners) -> None:
-        super().__init__(config)
+    def __init__(self, encoder: SequenceEncoder, learners: RayLearners) -> None:
+        super().__init__(encoder.config)
+        self._start = encoder._start
         self._learners = learners
 
     def learn(self, corpus: Corpus) -> Arrays:
         """Train the encoder and the track tower."""
-        learned = self._learners.run(SequenceJob(self.config, corpus))
+        start, self._start = self._start, None
+        learned = self._learners.run(SequenceJob(self.config, corpus, start))
         steps, loss, gain = learned["looks"].tolist()
         self.history_ = SequenceHistory([int(step) for step in steps], loss, gain)
         prefix = "learned."

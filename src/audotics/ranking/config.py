@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from audotics.data.interactions import Interactions
 from audotics.domain import FloatArray
@@ -58,6 +59,21 @@ class ModelConfig(BaseModel):
     pretraining_pairs: int = Field(300_000, ge=1, description="Pairs drawn for one pass at most")
     pretraining_rate: float = Field(5e-3, gt=0, description="Step of Adam for the two-tower model")
     seed: int = Field(0, ge=0, description="Fixes starting weights, dropout, sampling and shuffling")
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="Where it is trained; auto takes a GPU where there is one"
+    )
+    mixed_precision: bool = Field(
+        False, description="Train wide layers in bfloat16, with weights and scores in float32; for GPUs"
+    )
+    xla: bool = Field(
+        False, description="Compile the step on lists with XLA; needs embedding_rate 0, pays on GPUs"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_compiled(self) -> Self:
+        if self.xla and self.embedding_rate:
+            raise ValueError("xla needs embedding_rate 0: which rows a step moves is not known before")
+        return self
 
 
 class ModelShape(BaseModel):

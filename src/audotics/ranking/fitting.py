@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from audotics.accelerator import placed
 from audotics.checkpoints import Checkpoints
 from audotics.domain import FloatArray
 from audotics.ranking.batches import Scorer
@@ -54,7 +55,32 @@ def fit_model(
         checkpoints: Where the training on lists is kept after every pass; a run that finds one goes on.
     """
     tf.config.experimental.enable_op_determinism()
-    replicas = replicas or Replicas()
+    with placed(config.device):
+        model, history = _trained(
+            config, world, train, validation, weights, replicas or Replicas(), checkpoints
+        )
+    if config.mixed_precision:
+        model = _in_full_precision(model)
+    return FittedModel(model, traced_scorer(model), history)
+
+
+def _in_full_precision(model: DeepRecommender) -> DeepRecommender:
+    """The same weights in a model that computes all in float32, as every export does."""
+    plain = DeepRecommender(model.config.model_copy(update={"mixed_precision": False}), model.shape)
+    for variable, trained in zip(plain.weights, model.weights, strict=True):
+        variable.assign(trained)
+    return plain
+
+
+def _trained(
+    config: ModelConfig,
+    world: RankingWorld,
+    train: RankingExamples,
+    validation: RankingExamples,
+    weights: FloatArray,
+    replicas: Replicas,
+    checkpoints: Checkpoints | None,
+) -> tuple[DeepRecommender, TrainingHistory]:
     with replicas.scope():
         model = DeepRecommender(config, shape_of(world, train))
     # Other heads start as their linear models too: if play gains nothing by training, they are what serves.
@@ -71,7 +97,7 @@ def fit_model(
     if world.interactions is not None and not resumes:
         history.pretraining_loss = pretrain(model, world.interactions, replicas)
     fit_lists(model, train, validation, weights, history, replicas, checkpoints)
-    return FittedModel(model, traced_scorer(model), history)
+    return model, history
 
 
 def shape_of(world: RankingWorld, examples: RankingExamples) -> ModelShape:

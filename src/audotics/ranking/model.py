@@ -92,11 +92,12 @@ class DeepRecommender(keras.Model):  # type: ignore[misc]
     def _add_layers(self, seed: int) -> None:
         shape, widths = self.shape, self.config.hidden
         n_heads = len(shape.heads)
+        wide = "mixed_bfloat16" if self.config.mixed_precision else "float32"
         if shape.n_context:
-            self.per_list = _dense(widths[0], shape.n_context, _relu_start(seed + 31), "per_list")
+            self.per_list = _dense(widths[0], shape.n_context, _relu_start(seed + 31), "per_list", dtype=wide)
         below = (shape.n_features + _N_LIKENESSES, *widths[:-1])
         self.shared = [
-            _dense(width, low, _relu_start(seed + 40 + place), f"shared_{place}", bias=True)
+            _dense(width, low, _relu_start(seed + 40 + place), f"shared_{place}", bias=True, dtype=wide)
             for place, (low, width) in enumerate(zip(below, widths, strict=True))
         ]
         self.n_experts = self.config.n_experts if n_heads > 1 else 1
@@ -106,11 +107,12 @@ class DeepRecommender(keras.Model):  # type: ignore[misc]
             _relu_start(seed + 32),
             "experts",
             bias=True,
+            dtype=wide,
         )
         if self.n_experts > 1:
             self.gates = _dense(self.n_experts * n_heads, widths[-1], "zeros", "gates", bias=True)
         self.dropouts = [
-            keras.layers.Dropout(self.config.dropout, seed=seed + 60 + place)
+            keras.layers.Dropout(self.config.dropout, seed=seed + 60 + place, dtype=wide)
             for place in range(len(widths) + 1)
         ]
         self.skip = _dense(n_heads, shape.n_features, "zeros", "skip")
@@ -248,8 +250,10 @@ def _relu_start(seed: int) -> keras.initializers.Initializer:
     return keras.initializers.HeNormal(seed=seed)
 
 
-def _dense(width: int, below: int, start: Any, name: str, *, bias: bool = False) -> keras.layers.Dense:
+def _dense(
+    width: int, below: int, start: Any, name: str, *, bias: bool = False, dtype: str = "float32"
+) -> keras.layers.Dense:
     """A built linear layer."""
-    layer = keras.layers.Dense(width, use_bias=bias, kernel_initializer=start, name=name)
+    layer = keras.layers.Dense(width, use_bias=bias, kernel_initializer=start, name=name, dtype=dtype)
     layer.build((None, below))
     return layer

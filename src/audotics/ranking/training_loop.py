@@ -123,7 +123,7 @@ def fit_lists(
     feed = ListFeed(train, weights, config, known, replicas)
     with replicas.scope():
         step = TrainStep(model, class_balance(train), feed.batch_size)
-    move = replicas.traced(step)
+    move = replicas.traced(step, xla=config.xla)
     quality = _Quality(model, validation, _likenesses(model, validation, training=False) if fixed else None)
     if not state.resume(step.variables):
         state.judged(float(replicas.of_first(quality())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,8 @@ class SequenceConfig(RetrieverConfig):
     """Highest rate of Adam."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Fixes starting weights, windows, negatives and noise."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where it is trained; auto takes a GPU where there is one."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from audotics.accelerator import placed
 from audotics.checkpoints import Checkpoints, State
 from audotics.data.corpus import Corpus
 from audotics.data.interactions import Interactions
@@ -53,7 +54,20 @@ def train(
         start: What an earlier encoder learned; None starts at random.
     """
     tf.config.experimental.enable_op_determinism()
-    replicas = replicas or Replicas()
+    with placed(config.device):
+        return _trained(
+            config, corpus, history or SequenceHistory(), replicas or Replicas(), checkpoints, start
+        )
+
+
+def _trained(
+    config: SequenceConfig,
+    corpus: Corpus,
+    history: SequenceHistory,
+    replicas: Replicas,
+    checkpoints: Checkpoints | None,
+    start: SequenceStart | None,
+) -> Arrays:
     plays = play_sequences(corpus)
     rng = np.random.default_rng([config.seed, 1])
     held_out = HeldOut(plays, rng)
@@ -75,7 +89,7 @@ def train(
             model.start_from(start)
         training = Training(model, config, negatives.log_expected, n_steps, replicas)
     warm = np.flatnonzero(n_plays).astype(np.int32)
-    best = Best(model.arrays(warm), history or SequenceHistory())
+    best = Best(model.arrays(warm), history)
     if checkpoints is not None and (state := checkpoints.load()) is not None:
         training.resume(state)
         best.resume(state)
