@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contract.audotics_server import AudoticsServer
+from contract.ray_processes import REPLICA, ray_processes
 
 
 class RayServer(AudoticsServer):
@@ -17,11 +18,15 @@ class RayServer(AudoticsServer):
         settings: Deployment settings by name, beside those.
     """
 
-    patience_s = 120.0
+    patience_s = 300.0
 
     def __init__(self, folder: Path, models: Path, n_replicas: int = 2, **settings: object) -> None:
         super().__init__(folder, models, None, **settings)
         self._n_replicas = n_replicas
+
+    def replicas(self) -> list[int]:
+        """Process ids of the replicas."""
+        return ray_processes(REPLICA, below=self.pid)
 
     def get(self, path: str) -> tuple[int, dict[str, object]]:
         """Status and body; (0, {}) also while Serve says, in words of its own, that nothing is there yet."""
@@ -32,16 +37,3 @@ class RayServer(AudoticsServer):
 
     def _command(self) -> list[str]:
         return [*super()._command(), "--engine", "ray", "--workers", str(self._n_replicas)]
-
-
-def replicas() -> list[int]:
-    """Process ids of the replicas on this machine."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::ServeReplica"):
-            found.append(int(folder.name))
-    return found

@@ -18,6 +18,7 @@ from audotics.cli.main import app
 from audotics.data import import_dataset
 from audotics.data.dataset import Dataset
 from audotics.distributed.workers import RayWorkers
+from contract.ray_processes import ray_processes
 
 
 def _write_shards(source: Path, n_shards: int, n_events: int) -> None:
@@ -64,8 +65,8 @@ def test_workers_killed_at_either_stage_change_nothing(ray_workers: RayWorkers, 
 
     def kill_one_of_each() -> None:
         while not over.is_set():
-            for name, process in _busy_workers():
-                if name not in killed:
+            for name in {"read_shard", "sort_cut"} - set(killed):
+                for process in ray_processes(name)[:1]:
                     os.kill(process, signal.SIGKILL)
                     killed.append(name)
             time.sleep(0.002)
@@ -81,16 +82,3 @@ def test_workers_killed_at_either_stage_change_nothing(ray_workers: RayWorkers, 
     assert sorted(killed) == ["read_shard", "sort_cut"]
     assert shared.dataset.manifest.fingerprint == alone.dataset.manifest.fingerprint
     assert shared.counts == alone.counts
-
-
-def _busy_workers() -> list[tuple[str, int]]:
-    """What workers of Ray are at, as they write it into the name of their process, and their ids."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes().rstrip(b"\0").decode()
-        except OSError:
-            continue
-        names = (name for name in ("read_shard", "sort_cut") if title.startswith(f"ray::{name}"))
-        found.extend((name, int(folder.name)) for name in names)
-    return found

@@ -22,11 +22,11 @@ from audotics.errors import BadInputError
 from audotics.registry import Registry
 from audotics.registry.names import CHAMPION
 from audotics.settings import Settings
-from contract.ray_server import RayServer, replicas
+from contract.ray_server import RayServer
 from contract.services import free_port, wait_until
 from contract.small_version import publish_small
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"), pytest.mark.timeout(900)]
 
 ROUTE_TESTS = Path(__file__).parents[1] / "serving"
 ROUTES = ("recommendation", "track", "event", "feature")
@@ -137,7 +137,7 @@ def test_a_killed_replica_is_replaced_and_patient_clients_notice_nothing(
 ) -> None:
     from audotics.client import Client
 
-    before = replicas()
+    before = server.replicas()
     assert len(before) == 2
     failures: list[str] = []
     over = threading.Event()
@@ -156,7 +156,7 @@ def test_a_killed_replica_is_replaced_and_patient_clients_notice_nothing(
         asker.start()
     time.sleep(1)
     os.kill(before[0], signal.SIGKILL)
-    wait_until(lambda: len(set(replicas()) - set(before)) == 1, "another replica", 60)
+    wait_until(lambda: len(set(server.replicas()) - set(before)) == 1, "another replica", 60)
     time.sleep(2)
     over.set()
     for asker in askers:

@@ -16,6 +16,7 @@ from audotics.checkpoints import Checkpoints, State
 from audotics.distributed.training import DeepJob, RayLearners
 from audotics.distributed.workers import RayWorkers
 from audotics.errors import BadInputError
+from contract.ray_processes import TRAINER, ray_processes
 from contract.retriever_contract import planted_corpus
 
 tf = pytest.importorskip("tensorflow")
@@ -63,7 +64,7 @@ def test_a_killed_worker_only_costs_time(learners: RayLearners, tmp_path: Path) 
     def kill_after_a_checkpoint() -> None:
         while not over.is_set() and not killed:
             if list((tmp_path / "runs").glob("training-*/checkpoints/state.npz")):
-                killed.append(_workers()[-1])
+                killed.append(ray_processes(TRAINER)[-1])
                 os.kill(killed[0], signal.SIGKILL)
             time.sleep(0.005)
 
@@ -90,16 +91,3 @@ class Refusing:
 def test_what_a_worker_refuses_is_told(learners: RayLearners) -> None:
     with pytest.raises(BadInputError, match="nothing to learn from"):
         learners.run(Refusing())
-
-
-def _workers() -> list[int]:
-    """Process ids of the workers of Ray Train."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::") and b"RayTrainWorker" in title:
-            found.append(int(folder.name))
-    return sorted(found)
