@@ -28,6 +28,7 @@ from audotics.ranking.config import ModelConfig, RankingWorld
 from audotics.ranking.feeding import ListFeed, class_balance
 from audotics.ranking.fitting import shape_of
 from audotics.ranking.model import DeepRecommender
+from audotics.ranking.protocol import RankingExamples
 from audotics.ranking.training_loop import TrainStep
 from audotics.replicas import Replicas
 from audotics.retrieval.sequence import SequenceConfig
@@ -60,9 +61,7 @@ def main() -> None:
         rows.append(encoder(device, given))
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     names = [gpu.get("device_name", "GPU") for gpu in gpus]
-    print(
-        f"TensorFlow {tf.__version__}, {platform.processor() or platform.machine()}, GPUs: {names or 'none'}\n"
-    )
+    print(f"TensorFlow {tf.__version__}, {os.cpu_count()} cores, GPUs: {', '.join(names) or 'none'}\n")
     columns = list(rows[0])
     for line in (columns, ["---"] * len(columns), *([str(row[name]) for name in columns] for row in rows)):
         print("| " + " | ".join(line) + " |")
