@@ -38,6 +38,7 @@ from audotics.retrieval.sequence_inputs import Sequences
 from audotics.retrieval.sequence_model import SequenceModel
 from audotics.retrieval.sequence_step import Training
 from contract.planted import planted_tracks
+from contract.ranking_lists import WEIGHTS, choose, random_inputs
 
 N_TRACKS = 10_000
 PASSES = 5
