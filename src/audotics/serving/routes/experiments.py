@@ -84,7 +84,7 @@ class PromotionAnswer(BaseModel):
 @router.get(
     "/v1/experiments",
     response_model=ExperimentsAnswer,
-    responses=problems(),
+    responses=problems(503),
     summary="List experiments",
 )
 async def experiments(service: ServiceOf) -> Response:
@@ -105,7 +105,7 @@ async def experiments(service: ServiceOf) -> Response:
     "/v1/experiments",
     status_code=201,
     response_model=Experiment,
-    responses=problems(503),
+    responses=problems(409, 503),
     summary="Create an experiment",
 )
 async def create(service: ServiceOf, definition: Definition) -> Experiment:
@@ -116,7 +116,7 @@ async def create(service: ServiceOf, definition: Definition) -> Experiment:
 @router.get(
     "/v1/experiments/{name}",
     response_model=ExperimentAnswer,
-    responses=problems(503),
+    responses=problems(404, 503),
     summary="Show an experiment",
 )
 async def show(service: ServiceOf, name: ExperimentName) -> Response:
@@ -137,7 +137,7 @@ async def show(service: ServiceOf, name: ExperimentName) -> Response:
 @router.post(
     "/v1/experiments/{name}/start",
     response_model=Experiment,
-    responses=problems(409, 503),
+    responses=problems(404, 409, 503),
     summary="Start an experiment",
 )
 async def start(service: ServiceOf, name: ExperimentName, why: Reason) -> Experiment:
@@ -153,7 +153,7 @@ async def start(service: ServiceOf, name: ExperimentName, why: Reason) -> Experi
 @router.post(
     "/v1/experiments/{name}/shares",
     response_model=Experiment,
-    responses=problems(409, 503),
+    responses=problems(404, 409, 503),
     summary="Change shares",
 )
 async def change_shares(service: ServiceOf, name: ExperimentName, wanted: SharesIn) -> Experiment:
@@ -165,7 +165,7 @@ async def change_shares(service: ServiceOf, name: ExperimentName, wanted: Shares
 @router.post(
     "/v1/experiments/{name}/stop",
     response_model=Experiment,
-    responses=problems(409, 503),
+    responses=problems(404, 409, 503),
     summary="Stop an experiment",
 )
 async def stop(service: ServiceOf, name: ExperimentName, why: Reason) -> Experiment:
@@ -177,7 +177,7 @@ async def stop(service: ServiceOf, name: ExperimentName, why: Reason) -> Experim
 @router.post(
     "/v1/experiments/{name}/promote",
     response_model=PromotionAnswer,
-    responses=problems(409, 503),
+    responses=problems(404, 409, 503),
     summary="Promote the winner",
 )
 async def promote_winner(service: ServiceOf, name: ExperimentName, winner: PromotionIn) -> PromotionAnswer:
