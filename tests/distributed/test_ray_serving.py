@@ -60,6 +60,7 @@ def api(server: RayServer) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_the_application_serves_on_a_cluster_that_runs(
     ray_workers: RayWorkers, models: Models, tmp_path: Path
 ) -> None:

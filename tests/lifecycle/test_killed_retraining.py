@@ -15,7 +15,7 @@ from contract.aging import events_of, publish_first, write_days
 from contract.kills import FIRST_NEW_DAY, kill_retrainings
 
 
-@pytest.mark.parametrize("n_kills", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_killed_again_and_again(tmp_path: Path, n_kills: int):
     base = write_days(tmp_path / "base", 0, FIRST_NEW_DAY)
     first = publish_first(base, tmp_path / "models")
