@@ -151,6 +151,7 @@ def measure_train(given: argparse.Namespace, folder: Path) -> tuple[list[Row], b
                     "best_quality": round(float(np.max(quality)), 4),
                 }
             )
+            print(rows[-1], file=sys.stderr, flush=True)
     if given.plot:
         plot(curves, given.plot)
     return [*rows], all(row["largest_difference"] < 0.05 for row in rows)
