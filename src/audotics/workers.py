@@ -9,6 +9,16 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+Value = TypeVar("Value", covariant=True)
+
+
+class Shared(Protocol[Value]):
+    """A value that many tasks need, which each machine gets once."""
+
+    def get(self) -> Value:
+        """The value; do not change it."""
+
+
 class Workers(Protocol):
     """Processes that call functions for this one.
 
@@ -26,3 +36,6 @@ class Workers(Protocol):
         Raises:
             AudoticsError: What a call raised.
         """
+
+    def share(self, value: Result) -> Shared[Result]:
+        """Hand a value over beforehand, for tasks to carry instead of it."""

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Held(Generic[Result]):
+    """What every task carries along."""
+
+    value: Result
+
+    def get(self) -> Result:
+        return self.value
 
 
 class InTurn:
@@ -26,3 +37,6 @@ class InTurn:
                 sent: tuple[Callable[[Task], Result], Task] = pickle.loads(pickle.dumps((function, task)))  # noqa: S301
                 answer = pickle.dumps(sent[0](sent[1]))
             yield pickle.loads(answer)  # noqa: S301
+
+    def share(self, value: Result) -> Held[Result]:
+        return Held(value)

@@ -17,12 +17,14 @@ import numpy as np
 
 from audotics.checkpoints import Checkpoints, State
 from audotics.data.corpus import Corpus
-from audotics.distributed.cluster import connect
+from audotics.distributed.factorisation import IALSByWorkers
+from audotics.distributed.workers import RayWorkers
 from audotics.domain import FloatArray
 from audotics.errors import AudoticsError, UnavailableError
 from audotics.ranking.config import ModelConfig, RankingWorld
 from audotics.ranking.deep import FitModel
 from audotics.ranking.protocol import RankingExamples
+from audotics.retrieval.ials import IALS
 from audotics.retrieval.protocol import Arrays, Retriever
 from audotics.retrieval.sequence import SequenceConfig, SequenceEncoder, SequenceHistory, SequenceStart
 from audotics.training.learners import Learners
@@ -85,7 +87,7 @@ class SequenceJob:
 
 
 class RayLearners(Learners):
-    """Trains the deep ranker and the sequence encoder on a Ray cluster; the rest is fitted in this process.
+    """Trains the deep ranker, the sequence encoder and iALS on a Ray cluster, the rest in this process.
 
     Args:
         n_workers: Workers of a training, one replica each. They take a GPU each where there are enough.
@@ -100,7 +102,7 @@ class RayLearners(Learners):
     def __init__(self, n_workers: int, folder: Path) -> None:
         self._n_workers = n_workers
         self._folder = folder.absolute()
-        connect(n_workers)
+        self._workers = RayWorkers(n_workers)
 
     @property
     def fit_deep(self) -> FitModel:
@@ -108,7 +110,9 @@ class RayLearners(Learners):
         return self._fit_deep
 
     def fit_retriever(self, retriever: Retriever, corpus: Corpus) -> Retriever:
-        """The retriever, fitted: the sequence encoder on the cluster, any other one here."""
+        """The retriever, fitted: the sequence encoder and iALS on the cluster, any other one here."""
+        if isinstance(retriever, IALS):
+            return IALSByWorkers(retriever, self._workers).fit(corpus)
         if isinstance(retriever, SequenceEncoder):
             return _SequenceOnRay(retriever, self).fit(corpus)
         return super().fit_retriever(retriever, corpus)

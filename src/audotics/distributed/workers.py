@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic
 
 from audotics.distributed.cluster import connect, one_thread
 from audotics.errors import AudoticsError, UnavailableError
@@ -64,6 +65,25 @@ class RayWorkers:
         finally:
             for reference in under_way:
                 ray.cancel(reference, force=True)
+
+    def share(self, value: Result) -> RayShared[Result]:
+        """Put a value into the object store; it is gone when nothing refers to it any longer."""
+        import ray
+
+        return RayShared(ray.put(value))
+
+
+@dataclass(frozen=True, slots=True)
+class RayShared(Generic[Result]):
+    """A value in the object store; arrays in it are read from shared memory."""
+
+    reference: ray.ObjectRef[Result]
+
+    def get(self) -> Result:
+        """The value; do not change it."""
+        import ray
+
+        return ray.get(self.reference)
 
 
 def _result(reference: ray.ObjectRef[Result]) -> Result:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from scipy import sparse
 
 from audotics.data.compressed import Compressed
 from audotics.data.corpus import Corpus
@@ -128,9 +129,9 @@ class IALS(FactoredRetriever[IALSConfig]):
         with threadpool_limits(limits=1, user_api="blas"):
             for _ in range(n_sweeps):
                 solver = RowSolver.rotated(tracks, unobserved)
-                users = solver.solve(by_user, self._ridge(by_user, per_user))
+                users = self.solve_rows(solver, by_user, self._ridge(by_user, per_user))
                 solver = RowSolver.rotated(users, unobserved)
-                tracks = solver.solve(by_track, self._ridge(by_track, per_track))
+                tracks = self.solve_rows(solver, by_track, self._ridge(by_track, per_track))
         solver = RowSolver.rotated(tracks, unobserved)
         return {
             "track_factors": solver.factors,
@@ -138,6 +139,10 @@ class IALS(FactoredRetriever[IALSConfig]):
             **weighting_arrays(interactions),
             "pairs_per_user": np.array([per_user], np.float32),
         }
+
+    def solve_rows(self, solver: RowSolver, matrix: sparse.csr_matrix, ridge: FloatArray) -> FloatArray:
+        """Half a sweep: factors ``[n_rows, rank]`` of one side. Rows do not depend on each other."""
+        return solver.solve(matrix, ridge)
 
     def _start(self, n_tracks: int) -> tuple[FloatArray, int]:
         """Factors of the tracks to begin with ``[n_tracks, rank]``, and how many sweeps are needed then."""

@@ -122,12 +122,13 @@ class RowSolver:
         spectrum = unobserved_weight * np.maximum(values, 0.0)
         return cls(factors @ vectors.astype(np.float32), spectrum.astype(np.float32))
 
-    def solve(self, matrix: Rows, ridge: FloatArray) -> FloatArray:
+    def solve(self, matrix: Rows, ridge: FloatArray, n_threads: int | None = None) -> FloatArray:
         """Factors ``[n_rows, rank]`` of each row; 0 for rows without entries.
 
         Args:
             matrix: ``[n_rows, n_columns]``, entries are confidences above 0.
             ridge: ``[n_rows]``, above 0.
+            n_threads: Blocks solved at once; None takes one for each core.
         """
         solved = np.zeros((matrix.shape[0], len(self.spectrum)), np.float32)
 
@@ -136,7 +137,7 @@ class RowSolver:
             solved[block.rows] = block.solution()
 
         spans = list(self._spans(matrix))
-        n_threads = min(len(spans), os.cpu_count() or 1) if len(spans) > 1 else 1
+        n_threads = min(len(spans), n_threads or os.cpu_count() or 1)
         if n_threads < 2:
             for span in spans:
                 solve_span(span)
