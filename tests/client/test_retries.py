@@ -63,6 +63,13 @@ def test_what_may_succeed_later_is_tried_again(scripted, ask: Ask, status: int |
     assert len(scripted.asked) == 3
 
 
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_what_a_balancer_says_of_a_server_that_went_away_is_tried_again(scripted, ask: Ask, status: int):
+    scripted.says(status, b"<h1>Bad Gateway</h1>").says(status, b"").says(200, HEALTHY)
+    assert ask(scripted.url, "health").status == "ok"
+    assert len(scripted.asked) == 3
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

@@ -41,11 +41,21 @@ class Retries:
             tries: How many there were.
             answer: Of the last try; None where no answer came.
         """
-        if tries >= self.attempts or (answer is not None and answer.status_code not in BUSY):
+        if tries >= self.attempts or (answer is not None and not may_change(answer)):
             return None
         drawn = self.draw() * min(self.longest_s, self.first_s * 2 ** (tries - 1))
         asked = 0.0 if answer is None else retry_after(answer)
         return None if asked > self.most_patient_s else max(asked, drawn)
+
+
+def may_change(answer: httpx.Response) -> bool:
+    """Whether the same request may soon get another answer.
+
+    A server of ours tells each fault as a JSON document. A fault without one is what something between says,
+    a balancer or Ray Serve, of a server that went away under the request.
+    """
+    explained = answer.content.lstrip().startswith(b"{")
+    return answer.status_code in BUSY or (answer.status_code >= 500 and not explained)
 
 
 def retry_after(answer: httpx.Response) -> float:

@@ -68,7 +68,9 @@ def serve(settings: Settings, replicas: Replicas) -> int:
         MissingExtraError: Ray is not installed.
         UnavailableError: Replicas do not start, or the cluster is not there.
     """
+    connect(replicas.most)
     stopped = threading.Event()
+    # After Ray, which has handlers of its own, and before anybody is answered.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     url = deploy(settings, replicas)
