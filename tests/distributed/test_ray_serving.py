@@ -67,7 +67,6 @@ def api(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ht
     alone.stop()
 
 
-@pytest.mark.slow
 def test_the_application_serves_on_a_cluster_that_runs(
     ray_workers: RayWorkers, models: Models, tmp_path: Path
 ) -> None:
