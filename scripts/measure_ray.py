@@ -28,6 +28,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
+# As in workers, before numpy is imported: with other threads it rounds otherwise, and the linear start of the
+# deep ranker may take another of two penalties that are almost equally good.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from contract.ray_processes import TRAINER, peaks_of_workers, ray_processes  # noqa: E402
 
