@@ -124,14 +124,16 @@ def measure_train(given: argparse.Namespace, folder: Path) -> tuple[list[Row], b
 
     rows: list[Row] = []
     curves: dict[str, dict[str, list[float]]] = {}
+    killed: list[int] = []
     learners = RayLearners(given.workers, folder / "runs")
     for name, job in jobs(folder, given.events or 100_000, given.steps, given.epochs).items():
         runs: dict[str, Callable[[], Any]] = {
             "one process": lambda job=job, name=name: job.run(Replicas(), Checkpoints(folder / name)),
             f"{given.workers} workers": lambda job=job: learners.run(job),
-            "one of them killed": lambda job=job: _killed_midway(learners, job, folder / "runs"),
+            "one of them killed": lambda job=job: _killed_midway(learners, job, folder / "runs", killed),
         }
         for run, work in runs.items():
+            killed.clear()
             started = time.perf_counter()
             learned = work()
             seconds = time.perf_counter() - started
@@ -147,6 +149,7 @@ def measure_train(given: argparse.Namespace, folder: Path) -> tuple[list[Row], b
                 {
                     "training": f"{name}, {run}",
                     "seconds": round(seconds, 1),
+                    "killed": len(killed),
                     "passes": len(loss),
                     "first_loss": round(float(loss[0]), 4),
                     "last_loss": round(float(loss[-1]), 4),
@@ -157,13 +160,13 @@ def measure_train(given: argparse.Namespace, folder: Path) -> tuple[list[Row], b
             print(rows[-1], file=sys.stderr, flush=True)
     if given.plot:
         plot(curves, given.plot)
-    return [*rows], all(row["largest_difference"] < 0.05 for row in rows)
+    good = all(row["largest_difference"] < 0.05 for row in rows)
+    return rows, good and all(row["killed"] for row in rows if "killed" in row["training"])
 
 
-def _killed_midway(learners: Any, job: Any, runs: Path) -> Any:
-    """Kill a worker once the training has left its second checkpoint."""
+def _killed_midway(learners: Any, job: Any, runs: Path, killed: list[int]) -> Any:
+    """Kill a worker once the training has left its second checkpoint, and note whom."""
     over = threading.Event()
-    killed: list[int] = []
 
     def kill() -> None:
         seen = set()
@@ -182,8 +185,6 @@ def _killed_midway(learners: Any, job: Any, runs: Path) -> Any:
     finally:
         over.set()
         killer.join()
-        if not killed:
-            print("nobody was killed: the training was over first", file=sys.stderr)
 
 
 def measure_serve(given: argparse.Namespace, folder: Path) -> tuple[list[Row], bool]:
