@@ -1,7 +1,5 @@
 """From the journal to a new champion or a refusal; a kill costs the step it hit. All training is real."""
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +11,6 @@ from sqlalchemy import Engine
 
 from audotics.data.dataset import Dataset
 from audotics.errors import BadInputError
-from audotics.journal.engine import open_engine
 from audotics.journal.events import EventJournal
 from audotics.lifecycle.findings import Finding, Severity
 from audotics.lifecycle.gatekeeping import Case
@@ -25,7 +22,7 @@ from audotics.registry.names import CHALLENGER, CHAMPION
 from audotics.registry.store import Registry
 from audotics.telemetry import Progress
 from audotics.training.publishing import load_version
-from contract.aging import QUICK, day, events_of, journal_events, post_days, publish_first, write_days
+from contract.aging import QUICK, day, events_of, journal_events, post_days, write_days
 
 
 @dataclass
@@ -54,27 +51,6 @@ class Says:
 
     def to_json(self) -> JsonValue:
         return {"passed": self.passed}
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the data of sixteen days and a champion that learned from them."""
-    folder = tmp_path_factory.mktemp("first")
-    publish_first(write_days(folder / "base", 0, 16), folder / "models")
-    return folder
-
-
-@pytest.fixture
-def place(first: Path, tmp_path: Path) -> Path:
-    shutil.copytree(first, tmp_path / "place")
-    return tmp_path / "place"
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'journal.db'}", timeout_s=5)
-    yield engine
-    engine.dispose()
 
 
 def retraining(place: Path, engine: Engine, gates: Says | None = None, **settings: object) -> Retraining:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from audotics.data.dataset import Dataset
 from audotics.data.writer import DatasetWriter
 from audotics.errors import BadInputError, DamagedError
 from audotics.journal.catalogue import TrackJournal
-from audotics.journal.engine import open_engine
 from audotics.journal.events import EventJournal
 from audotics.lifecycle.data_folders import DataFolders, base_dataset
 from audotics.lifecycle.training_data import TrainingData, build_training_data
@@ -26,13 +24,6 @@ from contract.aging import aging_world, day, events_of, journal_events, post_day
 from contract.planted import planted_events
 
 KEY = ["user_id", "track_id", "timestamp", "event"]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'journal.db'}", timeout_s=5)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """Triggers say why to retrain; a watch heeds them, survives errors and ends between steps."""
 
-import shutil
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +10,6 @@ import pytest
 from sqlalchemy import Engine
 
 from audotics.errors import BadInputError, UnavailableError
-from audotics.journal.engine import open_engine
 from audotics.journal.events import EventJournal
 from audotics.lifecycle.lease import HeldError, Lease
 from audotics.lifecycle.reports import ReportFolder, RetrainReport
@@ -22,7 +19,7 @@ from audotics.lifecycle.triggers import Every, NewEvents, OlderThan, Situation, 
 from audotics.lifecycle.watch import Watch
 from audotics.registry.names import CHAMPION
 from audotics.registry.store import Registry
-from contract.aging import LENIENT, day, events_of, journal_events, post_days, publish_first, write_days
+from contract.aging import LENIENT, day, events_of, journal_events, post_days
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -126,26 +123,6 @@ def test_a_stopped_attempt_is_no_error_and_a_bug_is_not_hidden():
     assert watch(Attempts(StoppedError("ended")), NewEvents(1)).look() is None
     with pytest.raises(ZeroDivisionError):
         watch(Attempts(ZeroDivisionError()), NewEvents(1)).look()
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("watched")
-    publish_first(write_days(folder / "base", 0, 16), folder / "models")
-    return folder
-
-
-@pytest.fixture
-def place(first: Path, tmp_path: Path) -> Path:
-    shutil.copytree(first, tmp_path / "place")
-    return tmp_path / "place"
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'journal.db'}", timeout_s=5)
-    yield engine
-    engine.dispose()
 
 
 def test_an_installation_retrains_through_the_real_gates_and_knows_its_situation(place: Path, engine: Engine):

@@ -13,23 +13,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from audotics.distributed.costs import STAGES, Driver, MeasuredCosts, size_of
+from audotics.retrieval.names import RETRIEVER_NAMES
 
 GIB = 2.0**30
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
 
-RETRIEVERS = (
-    "popularity",
-    "favourites",
-    "content",
-    "item-knn",
-    "user-knn",
-    "rp3beta",
-    "transitions",
-    "ials",
-    "ease",
-    "sequence",
-)
+RETRIEVERS = tuple(stage for stage in STAGES if stage in RETRIEVER_NAMES)
 """Fitted twice in a training: on what is visible, and on everything."""
 
 # Of one core, docs/benchmarks/serving.md.

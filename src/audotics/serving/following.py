@@ -10,6 +10,7 @@ from pathlib import Path
 
 from audotics.errors import AudoticsError, DamagedError, UnavailableError
 from audotics.registry import Registry
+from audotics.resilience import Lookout
 from audotics.serving.served import Runtimes, Served, in_process
 from audotics.slate.config import SlateConfig
 
@@ -59,8 +60,6 @@ class ModelFollower:
         self._runtimes = runtimes
         self._overlay = overlay
         self._registry = Registry(models_dir)
-        self._stopped = threading.Event()
-        self._woken = threading.Event()
         self._refused: dict[str, float] = {}
         self._dropped: dict[str, tuple[int, str]] = {}
         self._swapping = threading.Lock()
@@ -69,22 +68,19 @@ class ModelFollower:
         self.rehearse: Callable[[Served], object] = lambda _: None
         self.previous: Served | None = None
         self.current = self._first()
-        self._thread = threading.Thread(target=self._follow, name="model-follower", daemon=True)
+        self._lookout = Lookout("model-follower", self._follow, POLL_S)
 
     def start(self) -> None:
         """Begin to follow."""
-        self._thread.start()
+        self._lookout.start()
 
     def stop(self) -> None:
         """Stop following; the current version stays usable."""
-        self._stopped.set()
-        self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        self._lookout.stop()
 
     def wake(self) -> None:
         """Look at once: there is something to lay over the version."""
-        self._woken.set()
+        self._lookout.wake()
 
     def lay(self) -> bool:
         """Lay over the version what was added since; whether anything was."""
@@ -210,12 +206,6 @@ class ModelFollower:
         return served
 
     def _follow(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.wait(POLL_S)
-            self._woken.clear()
-            try:
-                self.check()
-                if self.lay():
-                    self._stopped.wait(BURST_S)
-            except Exception:
-                _log.exception("following %s failed", self._alias)
+        self.check()
+        if self.lay():
+            self._lookout.rest(BURST_S)

@@ -81,13 +81,7 @@ class Service:
         self.committer = GroupCommitter(self.journal)
         self.exposures = ExposureLog(engine)
         self.profiles = Profiles(self.journal)
-        redis_url = settings.redis_url
-        self.cache = CacheManager(
-            ttl_s=settings.cache_ttl_s,
-            max_bytes=settings.cache_mb * 2**20,
-            redis_url=None if redis_url is None else redis_url.get_secret_value(),
-            timeout_s=settings.redis_timeout_ms / 1000,
-        )
+        self.cache = _cache(settings)
         scorer = ScorerChoice.parse(settings.scorer)
         runtimes = partial(scorer.runtime, deadline_s=settings.scorer_deadline_ms / 1000)
         self.live_tracks = LiveTracks(TrackJournal(engine))
@@ -253,3 +247,13 @@ class Service:
             except Exception:
                 _log.exception("following the journal failed")
                 self.journal_trouble = "following it failed"
+
+
+def _cache(settings: Settings) -> CacheManager:
+    redis_url = settings.redis_url
+    return CacheManager(
+        ttl_s=settings.cache_ttl_s,
+        max_bytes=settings.cache_mb * 2**20,
+        redis_url=None if redis_url is None else redis_url.get_secret_value(),
+        timeout_s=settings.redis_timeout_ms / 1000,
+    )

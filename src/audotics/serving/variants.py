@@ -19,6 +19,7 @@ from audotics.experiments.assignment import Asker, Assignment
 from audotics.experiments.definition import Experiment
 from audotics.experiments.store import ExperimentStore, Snapshot
 from audotics.experiments.tables import prepare_experiments
+from audotics.resilience import Lookout
 from audotics.serving.following import ModelFollower
 from audotics.serving.served import Runtimes, Served
 from audotics.serving.variant_metrics import VariantMetrics
@@ -83,24 +84,19 @@ class Variants:
         self._is_prepared = False
         self._running = _Running()
         self._following = threading.Lock()
-        self._stopped = threading.Event()
-        self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="experiments", daemon=True)
+        self._lookout = Lookout("experiments", self.follow, POLL_S)
 
     def start(self) -> None:
         """Begin to follow."""
-        self._thread.start()
+        self._lookout.start()
 
     def stop(self) -> None:
         """Follow no more; what runs goes on as it is."""
-        self._stopped.set()
-        self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        self._lookout.stop()
 
     def wake(self) -> None:
         """Look at once."""
-        self._woken.set()
+        self._lookout.wake()
 
     @property
     def alarms(self) -> list[str]:
@@ -198,15 +194,6 @@ class Variants:
             return None
         _log.info("version %s is ready for experiments", version)
         return loaded
-
-    def _follow(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.wait(POLL_S)
-            self._woken.clear()
-            try:
-                self.follow()
-            except Exception:
-                _log.exception("following experiments failed")
 
 
 def loader(models_dir: Path, rules: SlateConfig, runtimes: Runtimes) -> Callable[[str], Served]:

@@ -15,6 +15,7 @@ from audotics.errors import AudoticsError, BadInputError, UnavailableError
 from audotics.journal.events import Recorded
 from audotics.recommender.reactions import Reactions
 from audotics.registry import Registry
+from audotics.resilience import Lookout
 from audotics.serving.following import ModelFollower
 from audotics.serving.guardrails.counters import GuardrailCounters
 from audotics.serving.guardrails.moves import returns
@@ -80,9 +81,7 @@ class Guardrails:
         self._under_way: tuple[str, float] | None = None
         self._rehearsal = Rehearsal(reactions)
         self._shadowing = Shadowing(reactions, self._compared)
-        self._stopped = threading.Event()
-        self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="guardrails", daemon=True)
+        self._lookout = Lookout("guardrails", self._judge, TICK_S)
         self.on_hang: Callable[[], object] = lambda: None
         self.dropped: deque[Dropped] = deque(maxlen=10)
 
@@ -91,15 +90,12 @@ class Guardrails:
         if self._mode == "off":
             return
         self._models.on_trial, self._models.rehearse = self._begin, self._rehearsal.run
-        self._thread.start()
+        self._lookout.start()
 
     def stop(self) -> None:
         """Watch no more."""
-        self._stopped.set()
-        self._woken.set()
+        self._lookout.stop()
         self._shadowing.close()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
 
     @property
     def trial(self) -> Probation | None:
@@ -210,7 +206,7 @@ class Guardrails:
             return
         with self._lock:
             trial.failed()
-        self._woken.set()
+        self._lookout.wake()
 
     def _check_not_empty(self, served: Served, query: Query, slate: Slate) -> None:
         trial = self._trial
@@ -230,15 +226,6 @@ class Guardrails:
         with self._lock:
             if self._trial is not None:
                 self._trial.compared(comparison)
-
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.wait(TICK_S)
-            self._woken.clear()
-            try:
-                self._judge()
-            except Exception:
-                _log.exception("judging a version failed")
 
     def _judge(self) -> None:
         trial, under_way = self._trial, self._under_way
