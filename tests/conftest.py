@@ -15,6 +15,6 @@ pytest_plugins = ["contract.services"]
 
 @pytest.fixture(scope="module", autouse=True)
 def old_objects_are_left_out_of_collections():
-    """TensorFlow and all modules are millions of objects: each full collection takes a quarter of a second."""
+    """TensorFlow and all modules are millions of objects: a full collection takes a quarter of a second."""
     gc.collect()
     gc.freeze()
