@@ -11,7 +11,7 @@ from audotics.distributed.sizing import SINGLE_EVENTS_PER_S, Demand, Sizing
 SHARE_OF_DEADLINE_S = 0.010
 """What one retriever may take of an answer: a tenth of the default deadline."""
 
-BATCHED_EVENTS_PER_S = 27_411.0
+BATCHED_EVENTS_PER_S = 26_582.0
 """Durable events in batches of 100 through one server, docs/benchmarks/serving.md."""
 
 
